@@ -1,0 +1,217 @@
+/**
+ * The Workers of a node's capabilities: one each, started on first use with exactly the permissions its definition asks
+ * for, started again if it dies. Processes are ended from here, since a Worker may hang.
+ */
+import { type WireError, XtaskError } from "../protocol/error.ts";
+import type { Capability, NodeFacts } from "./define.ts";
+import type { FromWorker, ToWorker } from "./messages.ts";
+import { endProcesses } from "./processes.ts";
+
+/** One call of a verb. */
+export interface Invocation {
+  readonly capability: Capability;
+  readonly verb: string;
+  /** Parsed by the verb's schema already. */
+  readonly input: unknown;
+  readonly command: string;
+  /** Aborting ends the run's processes; the reason is the run's error. */
+  readonly signal: AbortSignal;
+  /** Takes output; resolves when there is room for more. */
+  readonly output: (stream: "out" | "err", bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+  /** Hears of each process that the run starts. */
+  readonly onStarted?: (pid: number) => void;
+}
+
+/** How a call ended. An error that the handler threw stands here; what is thrown by `invoke` is the host's own failure. */
+export interface Outcome {
+  readonly data?: unknown;
+  readonly exitCode?: number;
+  readonly error?: WireError;
+}
+
+/** Options of {@linkcode createHost}. */
+export interface HostOptions {
+  /** What a capability may know of this node. */
+  readonly factsFor: (capability: Capability) => NodeFacts;
+  /** Between SIGTERM and SIGKILL, and then until a handler that does not settle costs its Worker. @default {5000} */
+  readonly graceMs?: number;
+}
+
+/** Runs verbs in Workers. */
+export interface Host extends AsyncDisposable {
+  invoke(invocation: Invocation): Promise<Outcome>;
+  /** Why this node cannot offer the capability, or undefined. */
+  ready(capability: Capability, signal: AbortSignal): Promise<string | undefined>;
+}
+
+interface Call {
+  readonly invocation: Omit<Invocation, "capability" | "verb" | "input">;
+  readonly settle: (outcome: Outcome) => void;
+  readonly groups: Set<number>;
+}
+
+/** The host of a node's capabilities. Nothing runs before the first call. */
+export function createHost({ factsFor, graceMs = 5_000 }: HostOptions): Host {
+  const workers = new Map<string, CapabilityWorker>();
+  const call = async (
+    capability: Capability,
+    message: CallMessage,
+    invocation: Call["invocation"],
+  ): Promise<Outcome> => {
+    let worker = workers.get(capability.name);
+    if (worker === undefined) {
+      worker = new CapabilityWorker(capability, factsFor(capability), graceMs, () => workers.delete(capability.name));
+      workers.set(capability.name, worker);
+    }
+    return await worker.call(message, invocation);
+  };
+  return {
+    invoke: ({ capability, verb, input, ...invocation }) => {
+      const { command } = invocation;
+      return call(capability, (number) => ({ type: "run", call: number, command, verb, input }), invocation);
+    },
+    async ready(capability, signal) {
+      if (capability.ready === undefined) return undefined;
+      const outcome = await call(capability, (number) => ({ type: "ready", call: number }), {
+        command: "ready",
+        signal,
+        output: () => Promise.resolve(),
+      });
+      return outcome.error?.message ?? outcome.data as string | undefined;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...workers.values()].map((worker) => worker[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+type CallMessage = (number: number) => ToWorker;
+
+class CapabilityWorker implements AsyncDisposable {
+  readonly #name: string;
+  readonly #worker: Worker;
+  readonly #graceMs: number;
+  readonly #onGone: () => void;
+  readonly #calls = new Map<number, Call>();
+  #next = 0;
+
+  constructor(capability: Capability, node: NodeFacts, graceMs: number, onGone: () => void) {
+    this.#name = capability.name;
+    this.#graceMs = graceMs;
+    this.#onGone = onGone;
+    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
+      type: "module",
+      name: capability.name,
+      deno: { permissions: { ...DENIED, ...capability.permissions(node) } },
+    });
+    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => void this.#hear(data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      void this.#fail(`The Worker of ${this.#name} died: ${event.message}`);
+    };
+    this.#post({ type: "load", capability: capability.name, node });
+  }
+
+  async call(message: CallMessage, invocation: Call["invocation"]): Promise<Outcome> {
+    const { signal, command } = invocation;
+    signal.throwIfAborted();
+    const number = this.#next++;
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    const call: Call = { invocation, settle: resolve, groups: new Set() };
+    this.#calls.set(number, call);
+    let overdue: ReturnType<typeof setTimeout> | undefined;
+    const onAbort = () => {
+      const reason = XtaskError.from(signal.reason).toWire();
+      this.#post({ type: "abort", call: number, reason });
+      void endProcesses({ groups: [...call.groups], mark: command }, { graceMs: this.#graceMs });
+      overdue = setTimeout(
+        () => void this.#fail(`A handler of ${this.#name} did not stop when told to`),
+        2 * this.#graceMs,
+      );
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#post(message(number));
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(overdue);
+      signal.removeEventListener("abort", onAbort);
+      this.#calls.delete(number);
+    }
+  }
+
+  async #hear(message: FromWorker): Promise<void> {
+    const call = this.#calls.get(message.call);
+    if (call === undefined) return;
+    const { invocation, groups, settle } = call;
+    switch (message.type) {
+      case "output":
+        await invocation.output(message.stream, message.bytes);
+        this.#post({ type: "credit", call: message.call, count: 1 });
+        return;
+      case "started":
+        groups.add(message.pid);
+        invocation.onStarted?.(message.pid);
+        // The wish to stop may have come while the process was being started.
+        if (invocation.signal.aborted) await this.#end(call, message.pid);
+        return;
+      case "end":
+        await this.#end(call, message.pid);
+        return;
+      case "ended":
+        groups.delete(message.pid);
+        await this.#end(call, message.pid);
+        this.#post({ type: "reaped", call: message.call, pid: message.pid });
+        return;
+      case "done":
+        settle({ data: message.data, ...exitOf(message) });
+        return;
+      case "failed":
+        settle({ error: message.error, ...exitOf(message) });
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  /** Ends a process and its group; what left the group too, once nothing else of the run is meant to live. */
+  async #end({ groups, invocation }: Call, pid: number): Promise<void> {
+    const others = [...groups].filter((group) => group !== pid);
+    const mark = others.length === 0 ? { mark: invocation.command } : {};
+    await endProcesses({ groups: [pid], ...mark }, { graceMs: this.#graceMs });
+  }
+
+  async #fail(message: string): Promise<void> {
+    this.#onGone();
+    this.#worker.terminate();
+    const error = new XtaskError("internal", message).toWire();
+    await Promise.all([...this.#calls.values()].map(async ({ groups, invocation, settle }) => {
+      await endProcesses({ groups: [...groups], mark: invocation.command }, { graceMs: this.#graceMs });
+      settle({ error });
+    }));
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#fail(`The Worker of ${this.#name} was stopped`);
+  }
+}
+
+function exitOf({ exitCode }: { exitCode?: number }): { exitCode?: number } {
+  return exitCode === undefined ? {} : { exitCode };
+}
+
+/** What a Worker may do unless its capability asks for it. */
+const DENIED = {
+  env: false,
+  ffi: false,
+  import: false,
+  net: false,
+  read: false,
+  run: false,
+  sys: false,
+  write: false,
+} as const satisfies Deno.PermissionOptionsObject;

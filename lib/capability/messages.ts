@@ -1,0 +1,35 @@
+/** What the main thread and a capability's Worker say to each other. Output travels as transferred bytes under credits. */
+import type { WireError } from "../protocol/error.ts";
+import type { NodeFacts } from "./define.ts";
+
+/** To the Worker. `call` numbers the runs of one Worker. */
+export type ToWorker =
+  | { readonly type: "load"; readonly capability: string; readonly node: NodeFacts }
+  | {
+    readonly type: "run";
+    readonly call: number;
+    readonly command: string;
+    readonly verb: string;
+    readonly input: unknown;
+  }
+  | { readonly type: "ready"; readonly call: number }
+  | { readonly type: "abort"; readonly call: number; readonly reason: WireError }
+  /** So many messages of output have been dealt with. */
+  | { readonly type: "credit"; readonly call: number; readonly count: number }
+  /** What the process left behind is gone. */
+  | { readonly type: "reaped"; readonly call: number; readonly pid: number };
+
+/** From the Worker. */
+export type FromWorker =
+  | {
+    readonly type: "output";
+    readonly call: number;
+    readonly stream: "out" | "err";
+    readonly bytes: Uint8Array<ArrayBuffer>;
+  }
+  | { readonly type: "started" | "ended" | "end"; readonly call: number; readonly pid: number }
+  | { readonly type: "done"; readonly call: number; readonly data: unknown; readonly exitCode?: number }
+  | { readonly type: "failed"; readonly call: number; readonly error: WireError; readonly exitCode?: number };
+
+/** How many messages of output one run may have on their way; then its Worker stops reading the pipe, and the process waits. */
+export const OUTPUT_CREDITS = 16;

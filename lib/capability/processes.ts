@@ -1,0 +1,120 @@
+/**
+ * Ends what a run started: its process groups, and what left them. A program that calls `setsid` leaves its group and is
+ * adopted by pid 1, but it keeps the environment it was given, so every process of a run carries the run's mark in it.
+ * A process that wipes its own environment and leaves its group as well is beyond what can be found without privileges.
+ */
+
+/** The environment variable that marks every process of a run with the command's id. */
+export const MARK = "XTASK_COMMAND_ID";
+
+/** Whose processes are meant. */
+export interface Owned {
+  /** Leaders of the process groups that were started. */
+  readonly groups: readonly number[];
+  /** The command id that marks them. Without it only the groups are looked at. */
+  readonly mark?: string;
+}
+
+/** How {@linkcode endProcesses} ends them. */
+export interface EndOptions {
+  /** Between SIGTERM and SIGKILL. @default {5000} */
+  readonly graceMs?: number;
+}
+
+/** Between two looks at whether they are gone. */
+const POLL_MS = 20;
+/** SIGKILL cannot be refused; a process in an uninterruptible wait can still take its time, and is then given up. */
+const KILL_WAIT_MS = 2_000;
+
+/**
+ * Ends every process of a run: SIGTERM, a grace, SIGKILL.
+ *
+ * @returns The processes that are still there after all that; empty but for a process stuck in the kernel
+ */
+export async function endProcesses(owned: Owned, { graceMs = 5_000 }: EndOptions = {}): Promise<number[]> {
+  if (Deno.build.os === "windows") return await endTree(owned);
+  let alive = await survivors(owned);
+  for (
+    const { signal, forMs } of [{ signal: "SIGTERM", forMs: graceMs }, {
+      signal: "SIGKILL",
+      forMs: KILL_WAIT_MS,
+    }] as const
+  ) {
+    const until = performance.now() + forMs;
+    while (alive.length > 0) {
+      // Each round signals again: a process may have been forked between the look and the signal.
+      for (const pid of alive) sendSignal(pid, signal);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      alive = await survivors(owned);
+      if (performance.now() > until) break;
+    }
+  }
+  return alive;
+}
+
+/** The living processes of a run. Zombies are dead: only their parent can bury them. */
+export async function survivors({ groups, mark }: Owned): Promise<number[]> {
+  const groupsLeft = groups.filter((group) => sendSignal(-group, 0));
+  if (groupsLeft.length === 0 && mark === undefined) return [];
+  const wanted = new Set(groupsLeft);
+  const found = Deno.build.os === "linux" ? fromProc(wanted, mark) : await fromPs(wanted, mark);
+  return found.filter((pid) => pid !== Deno.pid);
+}
+
+/** Sends a signal; false where there is no such process or it is not ours. 0 only asks. */
+export function sendSignal(pid: number, signal: "SIGTERM" | "SIGKILL" | 0): boolean {
+  try {
+    Deno.kill(pid, signal as Deno.Signal); // 0 works as in kill(2); the type lists only named signals
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof TypeError) return false;
+    if (error instanceof Deno.errors.PermissionDenied) return false;
+    throw error;
+  }
+}
+
+function fromProc(groups: ReadonlySet<number>, mark: string | undefined): number[] {
+  const found: number[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) continue;
+    try {
+      // "pid (comm) state ppid pgrp …": comm may hold anything, so read from its closing parenthesis on.
+      const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+      const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      if (state === "Z" || state === "X") continue;
+      const marked = mark !== undefined &&
+        Deno.readTextFileSync(`/proc/${pid}/environ`).split("\0").includes(`${MARK}=${mark}`);
+      if (marked || groups.has(Number(group))) found.push(pid);
+    } catch (error) {
+      // It ended between the listing and the look, or it is another user's and so not ours to end.
+      if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied || isGone(error))) {
+        throw error;
+      }
+    }
+  }
+  return found;
+}
+
+/** Reading a file of a process that is just ending fails with ESRCH, for which Deno has no class. */
+function isGone(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ESRCH";
+}
+
+async function fromPs(groups: ReadonlySet<number>, mark: string | undefined): Promise<number[]> {
+  const { stdout } = await new Deno.Command("ps", { args: ["axEww", "-o", "pid=,pgid=,stat=,command="] }).output();
+  const found: number[] = [];
+  for (const line of new TextDecoder().decode(stdout).split("\n")) {
+    const [, pid, group, state = "", command = ""] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
+    if (pid === undefined || state.startsWith("Z")) continue;
+    const marked = mark !== undefined && ` ${command} `.includes(` ${MARK}=${mark} `);
+    if (marked || groups.has(Number(group))) found.push(Number(pid));
+  }
+  return found;
+}
+
+/** Windows has no groups or signals: the tree below each leader is ended at once. */
+async function endTree({ groups }: Owned): Promise<number[]> {
+  for (const pid of groups) await new Deno.Command("taskkill", { args: ["/PID", String(pid), "/T", "/F"] }).output();
+  return [];
+}

@@ -1,0 +1,120 @@
+/** The inside of a capability's Worker: loads one capability and runs its verbs with the Worker's own, scoped permissions. */
+/// <reference no-default-lib="true" />
+/// <reference lib="deno.worker" />
+import { XtaskError } from "../protocol/error.ts";
+import type { Capability, NodeFacts, RunContext } from "./define.ts";
+import { createExec } from "./exec.ts";
+import { type FromWorker, OUTPUT_CREDITS, type ToWorker } from "./messages.ts";
+import { sendSignal } from "./processes.ts";
+import { type CapabilityName, loadCapability } from "./registry.ts";
+
+interface Call {
+  readonly abort: AbortController;
+  readonly reaped: Map<number, () => void>;
+  credits: number;
+  wake: () => void;
+}
+
+const calls = new Map<number, Call>();
+const { promise: loaded, resolve: setLoaded } = Promise.withResolvers<{ capability: Capability; node: NodeFacts }>();
+
+self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
+  switch (message.type) {
+    case "load":
+      setLoaded(
+        loadCapability(message.capability as CapabilityName).then((capability) => ({ capability, node: message.node })),
+      );
+      return;
+    case "run":
+      void answer(message.call, message.command, (capability, context) => {
+        const verb = capability.verbs[message.verb];
+        if (verb === undefined) throw new XtaskError("not_found", `${capability.name} has no verb '${message.verb}'`);
+        return verb.run(message.input, context);
+      });
+      return;
+    case "ready":
+      void answer(message.call, "ready", (capability, context) => capability.ready?.(context));
+      return;
+    case "abort":
+      calls.get(message.call)?.abort.abort(XtaskError.fromWire(message.reason));
+      return;
+    case "credit": {
+      const call = calls.get(message.call);
+      if (call === undefined) return;
+      call.credits += message.count;
+      call.wake();
+      return;
+    }
+    case "reaped":
+      calls.get(message.call)?.reaped.get(message.pid)?.();
+      return;
+  }
+};
+
+async function answer(
+  number: number,
+  command: string,
+  act: (capability: Capability, context: RunContext) => Promise<unknown> | undefined,
+): Promise<void> {
+  const call: Call = { abort: new AbortController(), reaped: new Map(), credits: OUTPUT_CREDITS, wake: () => {} };
+  calls.set(number, call);
+  let exit: { exitCode?: number } = {};
+  try {
+    const { capability, node } = await loaded;
+    const context = contextOf(number, call, command, node, (exitCode) => exit = { exitCode });
+    const data = await act(capability, context);
+    post({ type: "done", call: number, data, ...exit });
+  } catch (error) {
+    post({ type: "failed", call: number, error: XtaskError.from(error).toWire(), ...exit });
+  } finally {
+    calls.delete(number);
+  }
+}
+
+function contextOf(
+  number: number,
+  call: Call,
+  command: string,
+  node: NodeFacts,
+  onExit: (code: number) => void,
+): RunContext {
+  const { signal } = call.abort;
+  const send = (stream: "out" | "err", bytes: Uint8Array<ArrayBuffer>) => {
+    call.credits--;
+    // A copy where the bytes are a view of something larger, since transferring takes the whole buffer along.
+    const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+    post({ type: "output", call: number, stream, bytes: own }, [own.buffer]);
+  };
+  return {
+    command,
+    node,
+    signal,
+    log: (text) => send("out", new TextEncoder().encode(text.endsWith("\n") ? text : `${text}\n`)),
+    exec: createExec({
+      command,
+      node,
+      signal,
+      onExit,
+      owner: {
+        async output(stream, bytes) {
+          while (call.credits <= 0) await new Promise<void>((resolve) => call.wake = resolve);
+          send(stream, bytes);
+        },
+        started: (pid) => post({ type: "started", call: number, pid }),
+        async ended(pid) {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          call.reaped.set(pid, resolve);
+          post({ type: "ended", call: number, pid });
+          await promise;
+          call.reaped.delete(pid);
+        },
+        end: (pid) => post({ type: "end", call: number, pid }),
+      },
+    }),
+    kill: (pid, name) => sendSignal(pid, name),
+  };
+}
+
+function post(message: FromWorker, transfer: Transferable[] = []): void {
+  self.postMessage(message, transfer);
+}
