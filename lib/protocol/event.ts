@@ -1,0 +1,48 @@
+/** Events: facts that happened to a command or a node. The stream of them is the truth; records are projections of it. */
+import * as v from "valibot";
+import { WireError } from "./error.ts";
+import { CommandId } from "./id.ts";
+import { Time } from "./node.ts";
+
+const common = { at: Time, node: v.string() };
+const ofCommand = { ...common, command: CommandId, attempt: v.number() };
+
+/** One event. The author of `node_…` and of alerts about nodes is the hub; `node` is whom it is about. */
+export const Event = v.variant("type", [
+  v.object({
+    type: v.literal("command_accepted"),
+    ...ofCommand,
+    capability: v.string(),
+    verb: v.string(),
+    input: v.optional(v.unknown()),
+  }),
+  v.object({ type: v.literal("command_started"), ...ofCommand }),
+  v.object({
+    type: v.literal("command_result"),
+    ...ofCommand,
+    state: v.picklist(["succeeded", "failed", "cancelled", "interrupted", "expired"]),
+    exitCode: v.optional(v.number()),
+    durationMs: v.number(),
+    error: v.optional(WireError),
+  }),
+  v.object({ type: v.literal("node_joined"), ...common }),
+  v.object({ type: v.literal("node_left"), ...common, reason: v.string() }),
+  v.object({
+    type: v.literal("alert"),
+    ...common,
+    severity: v.picklist(["info", "warning", "critical"]),
+    message: v.string(),
+  }),
+]);
+/** One event. */
+export type Event = v.InferOutput<typeof Event>;
+
+/** How much an alert matters. */
+export const SEVERITIES = ["info", "warning", "critical"] as const;
+/** How much an alert matters. */
+export type Severity = (typeof SEVERITIES)[number];
+
+/** Something that a person should know; it explains itself. */
+export const Alert = v.object({ at: Time, node: v.string(), severity: v.picklist(SEVERITIES), message: v.string() });
+/** Something that a person should know. */
+export type Alert = v.InferOutput<typeof Alert>;

@@ -1,0 +1,40 @@
+/** Every bound of the system, with its unit in its name and the reason beside it. */
+
+/** A caller is answered within this unless it says otherwise; under the 5 s after which the `nats` command gives up. */
+export const WAIT_MS_DEFAULT = 4_000;
+/** Nobody may hold a request open for longer; a client that wants to wait subscribes to the result. */
+export const WAIT_MS_MAX = 60_000;
+/** A command's input as JSON. Far below the server's 1 MiB payload limit, so that headers and replies fit as well. */
+export const INPUT_BYTES_MAX = 256 * 1024;
+/** A result's `data` as JSON. */
+export const DATA_BYTES_MAX = 256 * 1024;
+/** Of a run's output this much of its beginning and as much of its end travel in the result. */
+export const OUTPUT_EDGE_BYTES = 8 * 1024;
+/** Heartbeats go out this often… */
+export const HEARTBEAT_MS = 5_000;
+/** …and a node that has sent none for this long is late: three missed ones. */
+export const PRESENCE_MS = 15_000;
+/** Runs at once on a node, unless it says otherwise: one for each core, at least two. */
+export const SLOTS_DEFAULT_MIN = 2;
+/** Commands that may wait for a slot on one node; one more is refused as `exhausted`. */
+export const QUEUE_MAX = 256;
+/** Log bytes in one message. */
+export const LOG_BATCH_BYTES = 64 * 1024;
+/** Output waits this long for company before it is sent: what a follower notices at most, twice over. */
+export const LOG_BATCH_MS = 25;
+/** Output of one run that is sent but not yet stored by the hub: then the run waits. */
+export const LOG_UNACKED_BYTES = 4 * 1024 * 1024;
+/** Output of all runs that a node keeps on disk while the hub is away; what is more is left out with a marker. */
+export const LOG_SPOOL_BYTES = 256 * 1024 * 1024;
+/** Ended runs whose answer a node remembers, so that a repeated command id gets it again. */
+export const REMEMBERED_RUNS = 2_000;
+/** Between SIGTERM and SIGKILL. */
+export const KILL_GRACE_MS = 5_000;
+/** A draining agent lets its runs finish for this long before it ends them. */
+export const DRAIN_MS = 30_000;
+/** Tasks advertised in a node's record; more are left to `task.list`. */
+export const TASKS_ADVERTISED_MAX = 200;
+/** Labels of a node. */
+export const LABELS_MAX = 32;
+/** An invitation may be used within this long. */
+export const INVITE_MS = 15 * 60_000;

@@ -1,0 +1,86 @@
+/** What a node says of itself. */
+import * as v from "valibot";
+import { Id } from "./id.ts";
+import { LABELS_MAX, TASKS_ADVERTISED_MAX } from "./limits.ts";
+import { Platform } from "./platform.ts";
+
+const Token = v.pipe(v.string(), v.maxLength(63));
+/** RFC 3339, UTC. */
+export const Time = v.pipe(v.string(), v.isoTimestamp());
+
+/** Labels: what selectors look at. */
+export const Labels = v.pipe(
+  v.record(
+    v.pipe(
+      v.string(),
+      v.regex(/^[A-Za-z0-9][A-Za-z0-9_./-]{0,62}$/, "expected a label name such as region or team/name"),
+    ),
+    v.pipe(v.string(), v.maxLength(128), v.regex(/^[^,|*?=\s]*$/, "expected a value without , | * ? = or spaces")),
+  ),
+  v.check((labels) => Object.keys(labels).length <= LABELS_MAX, `expected at most ${LABELS_MAX} labels`),
+);
+/** Labels of a node. */
+export type Labels = v.InferOutput<typeof Labels>;
+
+/** How busy a machine is. */
+export const Load = v.object({
+  /** Load average over one minute; 0 on Windows, which has none. */
+  one: v.number(),
+  cores: v.number(),
+  memoryBytes: v.number(),
+  memoryFreeBytes: v.number(),
+});
+/** How busy a machine is. */
+export type Load = v.InferOutput<typeof Load>;
+
+/** Runs at once: how many a node takes, how many it could take now. */
+export const Slots = v.object({ total: v.number(), free: v.number() });
+
+/** `online` takes commands, `busy` queues them, `draining` refuses new ones, `offline` has not been heard of. */
+export const NodeState = v.picklist(["online", "busy", "draining", "offline"]);
+/** A node's state. */
+export type NodeState = v.InferOutput<typeof NodeState>;
+
+/** The full record of a node. */
+export const NodeRecord = v.object({
+  id: Id,
+  /** Tells this process of the agent from any other that claims the same id. */
+  instance: Token,
+  hostname: v.string(),
+  platform: Platform,
+  labels: Labels,
+  version: v.string(),
+  capabilities: v.array(v.object({ name: Token, verbs: v.array(Token) })),
+  tasks: v.pipe(v.array(v.object({ name: v.string(), desc: v.string() })), v.maxLength(TASKS_ADVERTISED_MAX)),
+  slots: Slots,
+  /** Commands waiting for a slot. */
+  queued: v.number(),
+  load: Load,
+  state: NodeState,
+  /** Since when it is in this state. */
+  since: Time,
+  link: v.object({ mode: v.picklist(["client", "leaf"]) }),
+  /** Ids of the commands that run now. */
+  running: v.array(v.string()),
+});
+/** The full record of a node. */
+export type NodeRecord = v.InferOutput<typeof NodeRecord>;
+
+/** What a node sends every 5 s. */
+export const Heartbeat = v.object({
+  id: Id,
+  instance: Token,
+  at: Time,
+  /** Changes when the rest of the record did, which is then registered again. */
+  digest: Token,
+  state: NodeState,
+  slots: Slots,
+  queued: v.number(),
+  load: Load,
+  running: v.array(v.string()),
+});
+/** What a node sends every 5 s. */
+export type Heartbeat = v.InferOutput<typeof Heartbeat>;
+
+/** Input of `xtask.nodes.discover` and of `select` in a broadcast. */
+export const Discover = v.object({ select: v.optional(v.string(), "all") });

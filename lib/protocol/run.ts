@@ -1,0 +1,126 @@
+/** What a command is answered with, and what is known of its runs. */
+import * as v from "valibot";
+import { WireError } from "./error.ts";
+import { CommandId } from "./id.ts";
+import { Time } from "./node.ts";
+import { STATES } from "./state.ts";
+
+/** Headers of a request and of log messages. */
+export const HEADER = {
+  /** The caller's id for its command, which is also its idempotency key. */
+  commandId: "Xtask-Command-Id",
+  /** RFC 3339; a command that has not started by then is `expired`, one that runs is ended. */
+  deadline: "Xtask-Deadline",
+  /** How long the caller wants its reply held back for a result, in ms. */
+  wait: "Xtask-Wait",
+  /** Of a log message: which run (attempt number), its place in the order, the number of its first byte, and `out` or `err`. */
+  attempt: "Xtask-Attempt",
+  logSeq: "Xtask-Log-Seq",
+  logOffset: "Xtask-Log-Offset",
+  logStream: "Xtask-Log-Stream",
+  /** RFC 3339: when the bytes were read from the process. */
+  logTime: "Xtask-Log-Time",
+  /** Of a marker: so many bytes are missing here. */
+  logGap: "Xtask-Log-Gap",
+  /** Of the last message of a run: the number of bytes in all. */
+  logEnd: "Xtask-Log-End",
+  errorCode: "Nats-Service-Error-Code",
+  error: "Nats-Service-Error",
+} as const;
+
+/** A run's output as it stands in its result: its beginning and its end. */
+export const OutputSummary = v.object({
+  head: v.string(),
+  /** Empty where the head holds everything. */
+  tail: v.string(),
+  bytes: v.number(),
+  lines: v.number(),
+  /** Whether something stands between head and tail. */
+  truncated: v.boolean(),
+});
+/** A run's output as it stands in its result. */
+export type OutputSummary = v.InferOutput<typeof OutputSummary>;
+
+/** The final record of a run. */
+export const Result = v.object({
+  id: CommandId,
+  node: v.string(),
+  capability: v.string(),
+  verb: v.string(),
+  attempt: v.number(),
+  state: v.picklist(["succeeded", "failed", "cancelled", "interrupted", "expired"]),
+  exitCode: v.optional(v.number()),
+  acceptedAt: Time,
+  startedAt: v.optional(Time),
+  finishedAt: Time,
+  durationMs: v.number(),
+  output: OutputSummary,
+  data: v.optional(v.unknown()),
+  error: v.optional(WireError),
+});
+/** The final record of a run. */
+export type Result = v.InferOutput<typeof Result>;
+
+/** The answer where a run goes on after the caller's wait. */
+export const Ongoing = v.object({
+  id: CommandId,
+  node: v.string(),
+  state: v.picklist(["queued", "accepted", "running"]),
+  /** Where its output can be followed. */
+  logs: v.string(),
+  /** Where its result will appear. */
+  results: v.string(),
+});
+/** The answer where a run goes on. */
+export type Ongoing = v.InferOutput<typeof Ongoing>;
+
+/** The answer where a command was not taken. */
+export const Refusal = v.object({
+  id: v.optional(v.string()),
+  node: v.string(),
+  state: v.literal("refused"),
+  error: WireError,
+});
+/** The answer where a command was not taken. */
+export type Refusal = v.InferOutput<typeof Refusal>;
+
+/** What a command is answered with. */
+export const Reply = v.union([Result, Ongoing, Refusal]);
+/** What a command is answered with. */
+export type Reply = v.InferOutput<typeof Reply>;
+
+/** Input of `run.cancel` and `run.status`. */
+export const RunQuery = v.strictObject({ id: CommandId });
+
+/** What came of the wish to cancel. */
+export const CancelReply = v.object({
+  id: CommandId,
+  outcome: v.picklist(["cancelled", "already_done", "unreachable"]),
+});
+/** What came of the wish to cancel. */
+export type CancelReply = v.InferOutput<typeof CancelReply>;
+
+/** A command as the hub sees it: what was asked, and what is known of each node's run. */
+export const CommandRecord = v.object({
+  id: CommandId,
+  capability: v.string(),
+  verb: v.string(),
+  /** As asked; left out where it is large. */
+  input: v.optional(v.unknown()),
+  acceptedAt: Time,
+  updatedAt: Time,
+  runs: v.record(
+    v.string(),
+    v.object({
+      state: v.picklist(STATES),
+      attempt: v.number(),
+      exitCode: v.optional(v.number()),
+      startedAt: v.optional(Time),
+      finishedAt: v.optional(Time),
+      durationMs: v.optional(v.number()),
+      error: v.optional(WireError),
+    }),
+  ),
+});
+/** A command as the hub sees it. */
+export type CommandRecord = v.InferOutput<typeof CommandRecord>;

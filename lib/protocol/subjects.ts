@@ -1,0 +1,266 @@
+/**
+ * Every subject of xtask: the only file with subject literals. A build form makes the subject that a message is sent to, a
+ * match form (`…Any`, `…Of`) the pattern that is subscribed to, and `parseNodeSubject` reads one back.
+ *
+ * A node publishes under its own prefixes alone; the server derives the public subjects from them (see streams.ts), so
+ * that a fact is always its author's.
+ */
+import { isId } from "./id.ts";
+
+/** How a public subject shows its literal tokens: ids are checked where they enter, here they are only placed. */
+function subject(...tokens: string[]): string {
+  return ["xtask", ...tokens].join(".");
+}
+
+// What a node is asked.
+
+/** `xtask.{node}.{capability}.{verb}`: the command itself. */
+export const commandSubject = (node: string, capability: string, verb: string): string =>
+  subject(node, capability, verb);
+/** `xtask.{node}.>`: all that a node is asked. */
+export const nodeSubjects = (node: string): string => subject(node, ">");
+/** `xtask.broadcast.{capability}.{verb}`: every node that has the capability and matches `{select}`. */
+export const broadcastSubject = (capability: string, verb: string): string => subject("broadcast", capability, verb);
+/** `xtask.broadcast.>`: all broadcasts. */
+export const BROADCASTS = subject("broadcast", ">");
+/** `xtask.{node}.run.{verb}`: about a run of the node: `cancel`, `status`. */
+export const runSubject = (node: string, verb: RunVerb): string => subject(node, "run", verb);
+/** What a node answers about its runs. */
+export type RunVerb = "cancel" | "status";
+/** `xtask.{node}.node.{verb}`: about the node itself: `label`, `drain`, `resume`. */
+export const nodeControlSubject = (node: string, verb: NodeControlVerb): string => subject(node, "node", verb);
+/** What a node lets be changed about itself. */
+export type NodeControlVerb = "label" | "drain" | "resume";
+/** `xtask.nodes.discover`: every node, or those matching `{select}`, answers with its record. */
+export const DISCOVER = subject("nodes", "discover");
+/** `xtask.nodes.{node}.status`: one node's record. */
+export const statusSubject = (node: string): string => subject("nodes", node, "status");
+
+// What a node reports, under its own prefix.
+
+/** `xtask.nodes.register.{node}`: the node's record, at joining and on change; the hub answers. */
+export const registerSubject = (node: string): string => subject("nodes", "register", node);
+/** `xtask.nodes.register.*` */
+export const REGISTER_ANY = subject("nodes", "register", "*");
+/** `xtask.nodes.heartbeat.{node}`: every 5 s. */
+export const heartbeatSubject = (node: string): string => subject("nodes", "heartbeat", node);
+/** `xtask.nodes.heartbeat.*` */
+export const HEARTBEAT_ANY = subject("nodes", "heartbeat", "*");
+/** `xtask.nodes.heartbeat`: where heartbeats are republished for whoever watches. */
+export const HEARTBEATS = subject("nodes", "heartbeat");
+/** `xtask.up.{node}.results.{command}` */
+export const upResult = (node: string, command: string): string => subject("up", node, "results", command);
+/** `xtask.up.{node}.logs.{command}` */
+export const upLog = (node: string, command: string): string => subject("up", node, "logs", command);
+/** `xtask.up.{node}.events.{type}` */
+export const upEvent = (node: string, type: string): string => subject("up", node, "events", type);
+/** `xtask.up.{node}.alerts.{severity}` */
+export const upAlert = (node: string, severity: string): string => subject("up", node, "alerts", severity);
+/** `xtask.up.{node}.metrics` */
+export const upMetrics = (node: string): string => subject("up", node, "metrics");
+/** `xtask.up.{node}.>`: all that one node may publish. */
+export const upOf = (node: string): string => subject("up", node, ">");
+/** `xtask.up.*.>`: all that nodes report. */
+export const UP_ANY = subject("up", "*", ">");
+
+// What everybody may listen to, derived by the server.
+
+/** `xtask.results.{command}` */
+export const resultSubject = (command: string): string => subject("results", command);
+/** `xtask.logs.{node}.{command}`: a run's output. */
+export const logSubject = (node: string, command: string): string => subject("logs", node, command);
+/** `xtask.logs.*.{command}`: a command's output on every node. */
+export const logsOfCommand = (command: string): string => subject("logs", "*", command);
+/** `xtask.logs.{node}.agent`: the agent's own log. */
+export const agentLogSubject = (node: string): string => subject("logs", node, AGENT_LOG);
+/** Stands for a command id in the log of the agent itself. */
+export const AGENT_LOG = "agent";
+/** `xtask.logs.>` */
+export const LOGS_ANY = subject("logs", ">");
+/** `xtask.events.{project}.{type}` */
+export const eventSubject = (project: string, type: string): string => subject("events", project, type);
+/** `xtask.events.{project}.*` */
+export const eventsOf = (project: string): string => subject("events", project, "*");
+/** `xtask.alerts.*` */
+export const ALERTS_ANY = subject("alerts", "*");
+/** `xtask.metrics.*` */
+export const METRICS_ANY = subject("metrics", "*");
+
+// The hub.
+
+/** `xtask.hub.{noun}.{verb}`: what needs the fleet's view. */
+export const hubSubject = (noun: string, verb: string): string => subject("hub", noun, verb);
+/** `xtask.hub.>`: all that the hub is asked. */
+export const HUB_ANY = subject("hub", ">");
+/** `xtask.hub.auth.join.{invite}`: a machine asks for its credential. */
+export const joinSubject = (invite: string): string => subject("hub", "auth", "join", invite);
+/** `xtask.hub.auth.join.*` */
+export const JOIN_ANY = subject("hub", "auth", "join", "*");
+
+// Roles: what a credential of each may do. `{{name()}}` is filled in by the server with the credential's own name.
+
+/** What a role may publish and subscribe to. */
+export interface RoleSubjects {
+  readonly publish: { readonly allow: readonly string[]; readonly deny?: readonly string[] };
+  readonly subscribe: { readonly allow: readonly string[] };
+}
+
+const SELF = "{{name()}}";
+/** Facts have authors; nobody but the node itself may publish these. */
+const REPORTS = [
+  "up.>",
+  "nodes.heartbeat.>",
+  "nodes.heartbeat",
+  "nodes.register.>",
+  "results.>",
+  "logs.>",
+  "metrics.>",
+  "alerts.>",
+  "events.>",
+]
+  .map((tail) => subject(tail));
+const STREAMS_READ = ["XTASK_EVENTS", "XTASK_RESULTS", "XTASK_LOGS", "XTASK_METRICS", "XTASK_ALERTS"];
+const BUCKETS_READ = ["KV_xtask_nodes", "KV_xtask_commands"];
+const readStream = (stream: string): string[] => [
+  `$JS.API.STREAM.INFO.${stream}`,
+  `$JS.API.DIRECT.GET.${stream}`,
+  `$JS.API.DIRECT.GET.${stream}.>`,
+  `$JS.API.CONSUMER.CREATE.${stream}.>`,
+  `$JS.API.CONSUMER.DELETE.${stream}.>`,
+  `$JS.API.CONSUMER.INFO.${stream}.>`,
+  `$JS.API.CONSUMER.MSG.NEXT.${stream}.>`,
+  `$JS.ACK.${stream}.>`,
+];
+
+/** The subjects of each role. */
+export const ROLE_SUBJECTS = {
+  /** Runs what the hub's owner may, and invites others. */
+  admin: {
+    publish: { allow: [subject(">"), "ai.>", "$SRV.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>"], deny: REPORTS },
+    subscribe: { allow: [subject(">"), "_INBOX.>", `_INBOX_${SELF}.>`] },
+  },
+  /** Runs commands anywhere and sees everything of its project. */
+  operator: {
+    publish: {
+      allow: [
+        subject(">"),
+        "ai.>",
+        "$SRV.>",
+        "$JS.API.INFO",
+        "$JS.FC.>",
+        ...[...STREAMS_READ, ...BUCKETS_READ].flatMap(readStream),
+      ],
+      deny: [...REPORTS, subject("hub", "auth", ">")],
+    },
+    subscribe: { allow: [subject(">"), "_INBOX.>", `_INBOX_${SELF}.>`] },
+  },
+  /** A machine: answers for itself and reports under its own name, nothing else. */
+  node: {
+    publish: {
+      allow: [subject("up", SELF, ">"), subject("nodes", "heartbeat", SELF), subject("nodes", "register", SELF)],
+    },
+    subscribe: {
+      allow: [subject(SELF, ">"), BROADCASTS, DISCOVER, subject("nodes", SELF, "status"), "$SRV.>", `_INBOX_${SELF}.>`],
+    },
+  },
+  /** Somebody with a join token: may only hand it in. */
+  join: {
+    publish: { allow: [subject("hub", "auth", "join", SELF)] },
+    subscribe: { allow: [`_INBOX_${SELF}.>`] },
+  },
+} as const satisfies Record<string, RoleSubjects>;
+
+/** What a credential is for. */
+export type Role = keyof typeof ROLE_SUBJECTS;
+
+/** The inbox prefix of a credential: replies to it reach nobody else. */
+export const inboxPrefix = (name: string): string => `_INBOX_${name}`;
+
+// The NATS services protocol, which `nats micro ls` speaks.
+
+/** `$SRV.{verb}` and its two narrower forms, all of which a service answers. */
+export const serviceSubjects = (verb: "PING" | "INFO" | "STATS", name: string, id: string): string[] =>
+  [[], [name], [name, id]].map((tail) => ["$SRV", verb, ...tail].join("."));
+
+/** What a subject asks of a node. */
+export interface NodeRequest {
+  readonly capability: string;
+  readonly verb: string;
+}
+
+/**
+ * Reads `xtask.{node}.{capability}.{verb}` or `xtask.broadcast.{capability}.{verb}` back.
+ *
+ * @returns undefined where the subject has another form
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { commandSubject, parseNodeSubject } from "./subjects.ts";
+ *
+ * assert.deepEqual(parseNodeSubject(commandSubject("mac-1", "task", "run")), { capability: "task", verb: "run" });
+ * ```
+ */
+export function parseNodeSubject(text: string): NodeRequest | undefined {
+  const [root, to, capability, verb, ...more] = text.split(".");
+  if (root !== "xtask" || to === undefined || capability === undefined || verb === undefined || more.length > 0) {
+    return undefined;
+  }
+  if (capability === "" || verb === "" || (to !== "broadcast" && !isId(to))) return undefined;
+  return { capability, verb };
+}
+
+/** The last token of a subject: the node in `xtask.nodes.heartbeat.{node}`, the command in `xtask.results.{command}`. */
+export function lastToken(text: string): string {
+  return text.slice(text.lastIndexOf(".") + 1);
+}
+
+// Streams: what each takes, and what the server derives from the one that nodes write to.
+
+/** How a public stream derives from `XTASK_UP`, and where each of its messages is published again, live. */
+export interface Derivation {
+  readonly from: string;
+  readonly to: string;
+  readonly republish: { readonly src: string; readonly dest: string };
+}
+
+/** The derivation of each public stream inside the account of a project. */
+export function derivations(
+  project: string,
+): Readonly<Record<"results" | "logs" | "events" | "alerts" | "metrics", Derivation>> {
+  const [first, second] = ["{{wildcard(1)}}", "{{wildcard(2)}}"];
+  return {
+    results: {
+      from: subject("up", "*", "results", "*"),
+      to: subject("results", second, first),
+      republish: { src: subject("results", "*", "*"), dest: subject("results", first) },
+    },
+    logs: {
+      from: subject("up", "*", "logs", "*"),
+      to: subject("logs", first, second),
+      republish: { src: LOGS_ANY, dest: LOGS_ANY },
+    },
+    events: {
+      from: subject("up", "*", "events", "*"),
+      to: subject("events", project, second, first),
+      republish: { src: subject("events", "*", "*", "*"), dest: subject("events", first, second) },
+    },
+    alerts: {
+      from: subject("up", "*", "alerts", "*"),
+      to: subject("alerts", second, first),
+      republish: { src: subject("alerts", "*", "*"), dest: subject("alerts", first) },
+    },
+    metrics: {
+      from: subject("up", "*", "metrics"),
+      to: subject("metrics", first),
+      republish: { src: subject("metrics", "*"), dest: subject("metrics", first) },
+    },
+  };
+}
+
+/** As stored: `xtask.results.{command}.{node}`. */
+export const storedResult = (command: string, node: string): string => subject("results", command, node);
+/** As stored: `xtask.results.{command}.*`. */
+export const storedResults = (command: string): string => subject("results", command, "*");
+/** As stored: `xtask.events.{project}.*.*`. */
+export const storedEvents = (project: string): string => subject("events", project, "*", "*");
