@@ -1,0 +1,217 @@
+/**
+ * What a node must not forget: the runs it accepted, their results, and the reports that the hub has not yet taken. One
+ * SQLite file; what is awaited here is on disk. Writes of one turn share a transaction, so that a burst costs one flush.
+ */
+import { DatabaseSync } from "node:sqlite";
+import { setImmediate } from "node:timers";
+import { REMEMBERED_RUNS } from "../protocol/limits.ts";
+import { XtaskError } from "../protocol/error.ts";
+import type { Result } from "../protocol/run.ts";
+
+/** A command as it was accepted. */
+export interface Accepted {
+  readonly id: string;
+  readonly capability: string;
+  readonly verb: string;
+  readonly input: unknown;
+  readonly attempt: number;
+  readonly acceptedAt: string;
+}
+
+/** A run that the journal knows: without a result it is running, or was when the agent died. */
+export interface Known {
+  readonly accepted: Accepted;
+  readonly result?: Result;
+}
+
+/** A report on its way to the hub. Entries go out in the order of `seq`. */
+export interface Report {
+  readonly seq: number;
+  readonly subject: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly payload: Uint8Array<ArrayBuffer>;
+}
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS runs (
+    id TEXT PRIMARY KEY, accepted TEXT NOT NULL, result TEXT, at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS runs_unfinished ON runs (at) WHERE result IS NULL;
+  CREATE TABLE IF NOT EXISTS reports (
+    seq INTEGER PRIMARY KEY, subject TEXT NOT NULL, headers TEXT NOT NULL, payload BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+`;
+
+interface Write {
+  readonly apply: () => void;
+  readonly resolve: () => void;
+  readonly reject: (error: XtaskError) => void;
+}
+
+/** The journal of one agent. Its folder is locked by the agent, so nobody else writes here. */
+export class Journal implements Disposable {
+  readonly #db: DatabaseSync;
+  readonly #now: () => number;
+  #pending: Write[] = [];
+  #flushing = false;
+
+  /**
+   * Opens or makes the journal.
+   *
+   * @throws {XtaskError} `internal` where the file is not a sound database; it is left as it is
+   */
+  constructor(path: string, { now = Date.now }: { now?: () => number } = {}) {
+    this.#now = now;
+    try {
+      this.#db = new DatabaseSync(path);
+      // WAL with FULL: every commit is flushed, readers do not wait. quick_check finds torn and foreign pages at the start.
+      this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+      const check = this.#db.prepare("PRAGMA quick_check(1)").get();
+      if (check?.quick_check !== "ok") throw new Error(String(check?.quick_check));
+      this.#db.exec(SCHEMA);
+    } catch (cause) {
+      throw new XtaskError("internal", `The journal ${path} cannot be opened: ${(cause as Error).message}`, {
+        details: [
+          "is the disk full? else move the file away to start a new journal; runs and reports in it are then lost",
+        ],
+        cause,
+      });
+    }
+  }
+
+  /** Records a run before anything of it starts. Resolves when that is on disk. */
+  accept(accepted: Accepted): Promise<void> {
+    return this.#write(() => {
+      this.#db.prepare("INSERT INTO runs (id, accepted, at) VALUES (?, ?, ?)")
+        .run(accepted.id, JSON.stringify(accepted), this.#now());
+    });
+  }
+
+  /** Records how a run ended, together with the reports that tell of it. */
+  finish(result: Result, reports: readonly Report[]): Promise<void> {
+    return this.#write(() => {
+      this.#db.prepare("UPDATE runs SET result = ?, at = ? WHERE id = ?")
+        .run(JSON.stringify(result), this.#now(), result.id);
+      this.#insert(reports);
+      this.#db.prepare(
+        "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE result IS NOT NULL ORDER BY at DESC LIMIT -1 OFFSET ?)",
+      ).run(REMEMBERED_RUNS);
+    });
+  }
+
+  /** Keeps reports until {@linkcode drop}. */
+  keep(reports: readonly Report[]): Promise<void> {
+    return this.#write(() => this.#insert(reports));
+  }
+
+  /** Forgets reports that the hub has. */
+  drop(seqs: readonly number[]): Promise<void> {
+    return this.#write(() => {
+      const remove = this.#db.prepare("DELETE FROM reports WHERE seq = ?");
+      for (const seq of seqs) remove.run(seq);
+    });
+  }
+
+  /** The run of a command id. */
+  find(id: string): Known | undefined {
+    const row = this.#db.prepare("SELECT accepted, result FROM runs WHERE id = ?").get(id);
+    return row === undefined ? undefined : known(row);
+  }
+
+  /** Runs without a result: at the start those that an earlier agent left. */
+  unfinished(): Known[] {
+    return this.#db.prepare("SELECT accepted, result FROM runs WHERE result IS NULL ORDER BY at").all().map(known);
+  }
+
+  /** Reports kept from `seq` on, in order, up to about so many bytes but at least one. */
+  reports({ from, maxBytes }: { from: number; maxBytes: number }): Report[] {
+    const found: Report[] = [];
+    let bytes = 0;
+    for (const row of this.#db.prepare("SELECT * FROM reports WHERE seq >= ? ORDER BY seq").iterate(from)) {
+      const payload = row.payload as Uint8Array<ArrayBuffer>;
+      bytes += payload.length;
+      if (found.length > 0 && bytes > maxBytes) break;
+      found.push({
+        seq: Number(row.seq),
+        subject: String(row.subject),
+        headers: JSON.parse(String(row.headers)) as Record<string, string>,
+        payload,
+      });
+    }
+    return found;
+  }
+
+  /** How much is kept for the hub. */
+  backlog(): { readonly first?: number; readonly last?: number; readonly bytes: number } {
+    const row = this.#db.prepare(
+      "SELECT min(seq) AS first, max(seq) AS last, coalesce(sum(length(payload)), 0) AS bytes FROM reports",
+    ).get();
+    const bytes = Number(row?.bytes ?? 0);
+    return row?.first == null ? { bytes } : { first: Number(row.first), last: Number(row.last), bytes };
+  }
+
+  /** A small value that outlives the agent. */
+  setting(key: string): string | undefined {
+    const row = this.#db.prepare("SELECT value FROM settings WHERE key = ?").get(key);
+    return row === undefined ? undefined : String(row.value);
+  }
+
+  /** Keeps a small value. */
+  setSetting(key: string, value: string): Promise<void> {
+    return this.#write(() => {
+      this.#db.prepare("INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+        .run(key, value);
+    });
+  }
+
+  #insert(reports: readonly Report[]): void {
+    const insert = this.#db.prepare("INSERT OR IGNORE INTO reports VALUES (?, ?, ?, ?)");
+    for (const { seq, subject, headers, payload } of reports) {
+      insert.run(seq, subject, JSON.stringify(headers), payload);
+    }
+  }
+
+  #write(apply: () => void): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#pending.push({ apply, resolve, reject });
+    if (!this.#flushing) {
+      this.#flushing = true;
+      setImmediate(() => this.#flush());
+    }
+    return promise;
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    const writes = this.#pending;
+    this.#pending = [];
+    try {
+      this.#db.exec("BEGIN IMMEDIATE");
+      for (const { apply } of writes) apply();
+      this.#db.exec("COMMIT");
+    } catch (cause) {
+      // A full disk may have rolled the transaction back already.
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      const error = new XtaskError("exhausted", `The node's journal cannot be written: ${(cause as Error).message}`, {
+        details: ["free some space on the node's disk"],
+        cause,
+      });
+      for (const { reject } of writes) reject(error);
+      return;
+    }
+    for (const { resolve } of writes) resolve();
+  }
+
+  /** Writes what is pending and closes the file. */
+  [Symbol.dispose](): void {
+    if (!this.#db.isOpen) return;
+    if (this.#pending.length > 0) this.#flush();
+    this.#db.close();
+  }
+}
+
+function known(row: Record<string, unknown>): Known {
+  const accepted = JSON.parse(String(row.accepted)) as Accepted;
+  return row.result === null ? { accepted } : { accepted, result: JSON.parse(String(row.result)) as Result };
+}
