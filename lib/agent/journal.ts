@@ -6,17 +6,23 @@ import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import { REMEMBERED_RUNS } from "../protocol/limits.ts";
 import { XtaskError } from "../protocol/error.ts";
-import type { Result } from "../protocol/run.ts";
+import * as v from "valibot";
+import { parseJson } from "../protocol/parse.ts";
+import { Result } from "../protocol/run.ts";
 
 /** A command as it was accepted. */
-export interface Accepted {
-  readonly id: string;
-  readonly capability: string;
-  readonly verb: string;
-  readonly input: unknown;
-  readonly attempt: number;
-  readonly acceptedAt: string;
-}
+export const Accepted = v.object({
+  id: v.string(),
+  capability: v.string(),
+  verb: v.string(),
+  input: v.unknown(),
+  attempt: v.number(),
+  acceptedAt: v.string(),
+});
+/** A command as it was accepted. */
+export type Accepted = v.InferOutput<typeof Accepted>;
+
+const ReportHeaders = v.record(v.string(), v.string());
 
 /** A run that the journal knows: without a result it is running, or was when the agent died. */
 export interface Known {
@@ -135,7 +141,7 @@ export class Journal implements Disposable {
       found.push({
         seq: Number(row.seq),
         subject: String(row.subject),
-        headers: JSON.parse(String(row.headers)) as Record<string, string>,
+        headers: parseJson(ReportHeaders, String(row.headers), "journal"),
         payload,
       });
     }
@@ -212,6 +218,6 @@ export class Journal implements Disposable {
 }
 
 function known(row: Record<string, unknown>): Known {
-  const accepted = JSON.parse(String(row.accepted)) as Accepted;
-  return row.result === null ? { accepted } : { accepted, result: JSON.parse(String(row.result)) as Result };
+  const accepted = parseJson(Accepted, String(row.accepted), "journal");
+  return row.result === null ? { accepted } : { accepted, result: parseJson(Result, String(row.result), "journal") };
 }

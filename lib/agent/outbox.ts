@@ -134,7 +134,9 @@ export class Outbox implements AsyncDisposable {
   }
 
   #add(entry: Entry): void {
-    this.#entries.push(entry);
+    // A fact is numbered before the journal has it and queued after, so output may have come in between.
+    const after = this.#entries.findLastIndex(({ report }) => report.seq < entry.report.seq);
+    this.#entries.splice(after + 1, 0, entry);
     this.#wake();
   }
 

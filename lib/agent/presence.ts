@@ -1,0 +1,96 @@
+/** How a node is known: it registers its record when that changes, and sends a heartbeat every 5 s. */
+import type { Bus } from "../nats/bus.ts";
+import { XtaskError } from "../protocol/error.ts";
+import { HEARTBEAT_MS } from "../protocol/limits.ts";
+import type { Heartbeat, Load, NodeRecord } from "../protocol/node.ts";
+import { heartbeatSubject, registerSubject } from "../protocol/subjects.ts";
+
+/** Options of {@linkcode startPresence}. */
+export interface PresenceOptions {
+  readonly bus: Bus;
+  readonly record: () => NodeRecord;
+  readonly now: () => number;
+  readonly signal: AbortSignal;
+  /** Hears that another machine holds this id. */
+  readonly onConflict: (error: XtaskError) => void;
+}
+
+/** Tells the hub about this node. */
+export interface Presence {
+  /** Sends a heartbeat now, and the record if it has changed: after a run began or ended, a label was set, … */
+  changed(): void;
+}
+
+/**
+ * Registers this node.
+ *
+ * @throws {XtaskError} `conflict` where a living agent holds the id
+ */
+export async function register(bus: Bus, record: NodeRecord): Promise<void> {
+  try {
+    await bus.request(registerSubject(record.id), JSON.stringify(record), { timeoutMs: 5_000 });
+  } catch (error) {
+    const { code } = XtaskError.from(error);
+    // No hub process just now: it asks every node to register when it comes back.
+    if (code !== "unavailable" && code !== "timeout") throw error;
+  }
+}
+
+/** Starts the heartbeats; the first one goes out at once. */
+export function startPresence({ bus, record, now, signal, onConflict }: PresenceOptions): Presence {
+  let registered = digestOf(record());
+  let scheduled = false;
+  const beat = () => {
+    scheduled = false;
+    if (!bus.up || signal.aborted) return;
+    const full = record();
+    const digest = digestOf(full);
+    const { id, instance, state, slots, queued, load, running } = full;
+    const heartbeat: Heartbeat = {
+      id,
+      instance,
+      at: new Date(now()).toISOString(),
+      digest,
+      state,
+      slots,
+      queued,
+      load,
+      running,
+    };
+    bus.publish(heartbeatSubject(id), JSON.stringify(heartbeat));
+    if (digest === registered) return;
+    registered = digest;
+    register(bus, full).catch((error) => onConflict(XtaskError.from(error)));
+  };
+  // Machines that were started together do not beat together.
+  const timer = setInterval(beat, HEARTBEAT_MS * (0.95 + Math.random() * 0.1));
+  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+  beat();
+  return {
+    changed() {
+      // Many runs ending at once are one heartbeat.
+      if (scheduled || signal.aborted) return;
+      scheduled = true;
+      setTimeout(beat, 50);
+    },
+  };
+}
+
+/** Changes when something in the record does that heartbeats do not carry. */
+function digestOf({ capabilities, tasks, labels, version, slots, state, hostname }: NodeRecord): string {
+  const text = JSON.stringify([capabilities, tasks, labels, version, slots.total, state === "draining", hostname]);
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash >>> 0).toString(16);
+}
+
+/** How busy this machine is right now. */
+export function loadHere(): Load {
+  const { total, available } = Deno.systemMemoryInfo();
+  return {
+    one: Deno.loadavg()[0] ?? 0,
+    cores: navigator.hardwareConcurrency,
+    memoryBytes: total,
+    memoryFreeBytes: available,
+  };
+}

@@ -1,0 +1,335 @@
+/**
+ * The runs of a node: each command accepted once, given a slot, run by its capability's Worker, and told of. The order is
+ * the promise: journal, then start; result into the journal, then out.
+ */
+import type { Capability, Verb } from "../capability/define.ts";
+import type { Host, Outcome } from "../capability/host.ts";
+import { endProcesses } from "../capability/processes.ts";
+import { type WireError, XtaskError } from "../protocol/error.ts";
+import type { Event } from "../protocol/event.ts";
+import { DATA_BYTES_MAX } from "../protocol/limits.ts";
+import { parse } from "../protocol/parse.ts";
+import type { CancelReply, OutputSummary, Result } from "../protocol/run.ts";
+import { upEvent, upLog, upResult } from "../protocol/subjects.ts";
+import type { Accepted, Journal } from "./journal.ts";
+import type { Draft, Outbox } from "./outbox.ts";
+import { Output } from "./output.ts";
+import type { Slots } from "./slots.ts";
+
+/** A command that is to run, its input parsed. */
+export interface Command {
+  readonly id: string;
+  readonly capability: Capability;
+  readonly verb: string;
+  readonly input: unknown;
+  /** Milliseconds since 1970. */
+  readonly deadline?: number;
+}
+
+/** What {@linkcode Runs} needs. */
+export interface RunsOptions {
+  readonly node: string;
+  readonly journal: Journal;
+  readonly outbox: Outbox;
+  readonly host: Host;
+  readonly slots: Slots;
+  readonly now: () => number;
+  /** Hears that a run began or ended: the node's record has changed. */
+  readonly onChange: () => void;
+  /** Hears of what went wrong inside. */
+  readonly onTrouble: (message: string, error: unknown) => void;
+}
+
+/** A run that has been accepted and not ended. */
+export interface Active {
+  readonly id: string;
+  readonly state: "accepted" | "running";
+  /** Settles when the result is on disk. */
+  readonly result: Promise<Result>;
+  /** Somebody follows: output that was kept back is sent from now on, and the result published. */
+  follow(): void;
+}
+
+type EndState = Result["state"];
+
+class Run implements Active {
+  readonly id: string;
+  readonly accepted: Accepted;
+  readonly output: Output;
+  readonly abort = new AbortController();
+  readonly settled = Promise.withResolvers<Result>();
+  state: "accepted" | "running" = "accepted";
+  startedAt: number | undefined;
+  followed = false;
+  /** Why it is being ended, which decides the state it ends in. */
+  ending: EndState | undefined;
+
+  constructor(accepted: Accepted, output: Output) {
+    this.id = accepted.id;
+    this.accepted = accepted;
+    this.output = output;
+  }
+
+  get result(): Promise<Result> {
+    return this.settled.promise;
+  }
+
+  follow(): void {
+    this.followed = true;
+    this.output.release();
+  }
+
+  end(state: EndState, reason: XtaskError): void {
+    this.ending ??= state;
+    this.abort.abort(reason);
+  }
+}
+
+/** Inputs longer than this are left out of events; the journal has them. */
+const EVENT_INPUT_BYTES_MAX = 16 * 1024;
+
+/** The runs of one node. */
+export class Runs {
+  readonly #options: RunsOptions;
+  readonly #active = new Map<string, Run>();
+
+  constructor(options: RunsOptions) {
+    this.#options = options;
+  }
+
+  /** Ids of runs that have not ended. */
+  get ids(): string[] {
+    return [...this.#active.keys()];
+  }
+
+  /**
+   * Takes a command, or finds the run that its id has already. A verb that changes something is in the journal when this
+   * resolves.
+   *
+   * @throws {XtaskError} `conflict` for an id that meant something else, `exhausted` where there is no room
+   */
+  async submit(command: Command): Promise<Active | Result> {
+    const before = this.#find(command);
+    if (before !== undefined) return before;
+    const { id, capability, verb: verbName, input, deadline } = command;
+    const verb = capability.verbs[verbName] as Verb;
+    const { journal, slots, now } = this.#options;
+    const acceptedAt = new Date(now()).toISOString();
+    const accepted: Accepted = { id, capability: capability.name, verb: verbName, input, attempt: 1, acceptedAt };
+    const run = new Run(accepted, this.#outputOf(accepted, verb));
+    if (verb.effect === "change") slots.assertRoom();
+    this.#active.set(id, run);
+    try {
+      if (verb.effect === "change") {
+        await journal.accept(accepted);
+        this.#tell([this.#event({
+          type: "command_accepted",
+          ...this.#about(accepted, acceptedAt),
+          capability: capability.name,
+          verb: verbName,
+          ...(JSON.stringify(input).length <= EVENT_INPUT_BYTES_MAX ? { input } : {}),
+        })]);
+      }
+    } catch (error) {
+      this.#active.delete(id);
+      run.settled.promise.catch(() => {});
+      run.settled.reject(error);
+      throw error;
+    }
+    void this.#perform(run, capability, verb, deadline);
+    return run;
+  }
+
+  /** Wishes a run to end. Resolves when it has, with what came of the wish. */
+  async cancel(id: string): Promise<CancelReply["outcome"]> {
+    const run = this.#active.get(id);
+    if (run === undefined) {
+      if (this.#options.journal.find(id) !== undefined) return "already_done";
+      throw new XtaskError("not_found", `This node knows no command ${id}`);
+    }
+    run.end("cancelled", new XtaskError("cancelled", "Cancelled on request"));
+    return (await run.result).state === "cancelled" ? "cancelled" : "already_done";
+  }
+
+  /** The run or result of a command id. */
+  status(id: string): Active | Result {
+    const found = this.#active.get(id) ?? this.#options.journal.find(id)?.result;
+    if (found === undefined) throw new XtaskError("not_found", `This node knows no command ${id}`);
+    return found;
+  }
+
+  /** Reports the runs that an earlier agent left unfinished, after ending whatever still lives of them. */
+  async recover(): Promise<string[]> {
+    const ids: string[] = [];
+    for (const { accepted } of this.#options.journal.unfinished()) {
+      await endProcesses({ groups: [], mark: accepted.id });
+      const output = { head: "", tail: "", bytes: 0, lines: 0, truncated: true };
+      const error = new XtaskError(
+        "unavailable",
+        "The agent stopped while this ran; it may have done part of its work",
+      );
+      await this.#record(this.#resultOf(accepted, output, { state: "interrupted", error: error.toWire() }));
+      ids.push(accepted.id);
+    }
+    return ids;
+  }
+
+  /** Waits for every run to end; past the signal they are ended and reported as `interrupted`. */
+  async drain(signal: AbortSignal): Promise<void> {
+    const reason = new XtaskError("cancelled", "The agent was stopped");
+    const interrupt = () => [...this.#active.values()].forEach((run) => run.end("interrupted", reason));
+    if (signal.aborted) interrupt();
+    signal.addEventListener("abort", interrupt, { once: true });
+    await Promise.allSettled([...this.#active.values()].map(({ result }) => result));
+    signal.removeEventListener("abort", interrupt);
+  }
+
+  #find({ id, capability, verb, input }: Command): Active | Result | undefined {
+    const active = this.#active.get(id);
+    const known = active === undefined ? this.#options.journal.find(id) : undefined;
+    const accepted = active?.accepted ?? known?.accepted;
+    if (accepted === undefined) return undefined;
+    const same = accepted.capability === capability.name && accepted.verb === verb &&
+      JSON.stringify(accepted.input) === JSON.stringify(input);
+    if (!same) {
+      throw new XtaskError("conflict", `Command id ${id} was used for another command`, {
+        details: [`it was ${accepted.capability}.${accepted.verb}; leave the id out to get a new one`],
+      });
+    }
+    return active ?? known?.result;
+  }
+
+  #outputOf(accepted: Accepted, { effect }: Verb): Output {
+    const { node, outbox, now } = this.#options;
+    return new Output({
+      subject: upLog(node, accepted.id),
+      attempt: accepted.attempt,
+      held: effect === "read",
+      send: (draft) => outbox.log(draft),
+      now,
+    });
+  }
+
+  async #perform(run: Run, capability: Capability, verb: Verb, deadline: number | undefined): Promise<void> {
+    const { now, slots, onTrouble, onChange } = this.#options;
+    const { signal } = run.abort;
+    const timer = deadline === undefined ? undefined : setTimeout(() => {
+      const started = run.state === "running";
+      run.end(started ? "failed" : "expired", new XtaskError("timeout", "The command's deadline passed"));
+    }, Math.max(0, deadline - now()));
+    let outcome: Outcome;
+    try {
+      using _slot = verb.effect === "change" ? await slots.acquire(signal) : undefined;
+      run.state = "running";
+      run.startedAt = now();
+      if (verb.effect === "change") {
+        const at = new Date(run.startedAt).toISOString();
+        this.#tell([this.#event({ type: "command_started", ...this.#about(run.accepted, at) })]);
+        onChange();
+      }
+      outcome = await this.#options.host.invoke({
+        capability,
+        verb: run.accepted.verb,
+        input: run.accepted.input,
+        command: run.id,
+        signal,
+        output: (stream, bytes) => run.output.write(stream, bytes),
+      });
+    } catch (error) {
+      outcome = { error: XtaskError.from(error).toWire() };
+    }
+    clearTimeout(timer);
+    try {
+      await run.output.end();
+      const result = this.#resultOf(run.accepted, run.output.summary(), endOf(run, verb, outcome), run.startedAt);
+      await this.#record(result, verb.effect === "change" || run.followed ? undefined : "untold");
+      run.settled.resolve(result);
+    } catch (error) {
+      // The work is done but cannot be recorded. The caller still gets the truth; the journal will call it interrupted.
+      onTrouble(`The result of ${run.id} could not be recorded`, error);
+      run.settled.resolve(this.#resultOf(run.accepted, run.output.summary(), endOf(run, verb, outcome), run.startedAt));
+    } finally {
+      this.#active.delete(run.id);
+      if (verb.effect === "change") onChange();
+    }
+  }
+
+  /** Puts a result into the journal and in line for the hub. */
+  async #record(result: Result, untold?: "untold"): Promise<void> {
+    if (untold !== undefined) return;
+    const { journal, outbox, node } = this.#options;
+    const { state, exitCode, durationMs, error } = result;
+    const reports = outbox.number([
+      { subject: upResult(node, result.id), headers: {}, payload: encode(result) },
+      this.#event({
+        type: "command_result",
+        ...this.#about(result, result.finishedAt),
+        state,
+        durationMs,
+        ...(exitCode === undefined ? {} : { exitCode }),
+        ...(error === undefined ? {} : { error }),
+      }),
+    ]);
+    await journal.finish(result, reports);
+    outbox.push(reports);
+  }
+
+  /** Events of a run that goes on. Losing one to a full disk is no reason to stop: the result will tell. */
+  #tell(drafts: readonly Draft[]): void {
+    this.#options.outbox.facts(drafts).catch((error) => this.#options.onTrouble("An event could not be kept", error));
+  }
+
+  #event(event: Event): Draft {
+    return { subject: upEvent(this.#options.node, event.type), headers: {}, payload: encode(event) };
+  }
+
+  #about({ id, attempt }: { id: string; attempt: number }, at: string) {
+    return { at, node: this.#options.node, command: id, attempt };
+  }
+
+  #resultOf(accepted: Accepted, output: OutputSummary, ended: Ended, startedAt?: number): Result {
+    const { input: _, acceptedAt, ...about } = accepted;
+    const finished = this.#options.now();
+    return {
+      ...about,
+      node: this.#options.node,
+      ...ended,
+      acceptedAt,
+      ...(startedAt === undefined ? {} : { startedAt: new Date(startedAt).toISOString() }),
+      finishedAt: new Date(finished).toISOString(),
+      durationMs: startedAt === undefined ? 0 : finished - startedAt,
+      output,
+    };
+  }
+}
+
+interface Ended {
+  readonly state: EndState;
+  readonly exitCode?: number;
+  readonly data?: unknown;
+  readonly error?: WireError;
+}
+
+/** How a run ended: as it was made to end, else by its handler's word and its process's exit code. */
+function endOf(run: Run, verb: Verb, outcome: Outcome): Ended {
+  const { exitCode } = outcome;
+  const exit = exitCode === undefined ? {} : { exitCode };
+  const reason: unknown = run.abort.signal.reason;
+  if (run.ending !== undefined && reason instanceof XtaskError && outcome.error !== undefined) {
+    return { state: run.ending, ...exit, error: reason.toWire() };
+  }
+  if (outcome.error !== undefined) return { state: "failed", ...exit, error: outcome.error };
+  try {
+    const data = parse(verb.output, outcome.data, `output of ${run.accepted.capability}.${run.accepted.verb}`);
+    if (JSON.stringify(data ?? null).length > DATA_BYTES_MAX) {
+      throw new XtaskError("exhausted", `The answer is longer than ${DATA_BYTES_MAX} bytes; ask for less`);
+    }
+    return { state: exitCode === undefined || exitCode === 0 ? "succeeded" : "failed", ...exit, data };
+  } catch (error) {
+    return { state: "failed", ...exit, error: XtaskError.from(error).toWire() };
+  }
+}
+
+function encode(value: unknown): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(JSON.stringify(value));
+}

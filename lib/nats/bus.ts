@@ -1,0 +1,217 @@
+/**
+ * A connection to NATS as the rest of xtask uses it: text and bytes in, XtaskErrors out, every wait under a signal.
+ */
+import type { Msg, NatsConnection } from "@nats-io/nats-core";
+import { createInbox, headers as createHeaders } from "@nats-io/nats-core";
+import { ERROR_CODES, type ErrorCode, XtaskError } from "../protocol/error.ts";
+import { HEADER } from "../protocol/run.ts";
+import { connect, type ConnectOptions, natsError } from "./connect.ts";
+
+/** Headers of a message, one value each. */
+export type Headers = Readonly<Record<string, string>>;
+
+/** A message that arrived. */
+export interface Incoming {
+  readonly subject: string;
+  readonly data: Uint8Array<ArrayBuffer>;
+  /** Where an answer is wanted. */
+  readonly reply: string | undefined;
+  header(name: string): string | undefined;
+  text(): string;
+  respond(payload: string, headers?: Headers): void;
+}
+
+/** Options of {@linkcode Bus.request}. */
+export interface RequestOptions {
+  /** @default {5000} */
+  readonly timeoutMs?: number;
+  readonly headers?: Headers;
+}
+
+/** A connection to NATS. */
+export interface Bus extends AsyncDisposable {
+  /** The library's connection, for the other files of this folder. */
+  readonly connection: NatsConnection;
+  readonly server: string;
+  readonly up: boolean;
+  /** Resolves as soon as the connection is up. Rejects with the signal's reason, or `unavailable` once it is closed. */
+  whenUp(signal: AbortSignal): Promise<void>;
+  /** Each change of `up`, until the connection closes. */
+  changes(): AsyncIterable<"up" | "down">;
+  publish(subject: string, payload: string, headers?: Headers): void;
+  /** @throws {XtaskError} `unavailable` where nobody answers there, `timeout`, `forbidden`, or what the answer says */
+  request(subject: string, payload: string, options?: RequestOptions): Promise<Incoming>;
+  /** Calls `handle` for each message. What it throws is answered as an error where an answer is wanted. */
+  subscribe(subject: string, handle: (message: Incoming) => Promise<void> | void): Subscription;
+  /** Answers to one message by many, until `signal` fires. */
+  gather(subject: string, payload: string, signal: AbortSignal): AsyncIterable<Incoming>;
+  /** Resolves when the server has everything that was published. */
+  flush(): Promise<void>;
+  /** Resolves when the connection is closed for good, with the reason where there is one. */
+  closed(): Promise<Error | void>;
+}
+
+/** A subscription. Disposing it ends it. */
+export interface Subscription extends Disposable {
+  readonly subject: string;
+}
+
+/** Opens a connection. */
+export async function openBus(options: ConnectOptions): Promise<Bus> {
+  return busOf(await connect(options), options.inboxPrefix);
+}
+
+function busOf(connection: NatsConnection, inboxPrefix: string | undefined): Bus {
+  let up = true;
+  const listeners = new Set<() => void>();
+  const watching = (async () => {
+    for await (const { type } of connection.status()) {
+      if (type !== "disconnect" && type !== "reconnect") continue;
+      up = type === "reconnect";
+      for (const listener of [...listeners]) listener();
+    }
+    up = false;
+    for (const listener of [...listeners]) listener();
+  })();
+  const change = async (signal?: AbortSignal) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    listeners.add(resolve);
+    signal?.addEventListener("abort", () => resolve(), { once: true });
+    if (connection.isClosed()) resolve();
+    await promise;
+    listeners.delete(resolve);
+  };
+  return {
+    connection,
+    get server() {
+      return connection.getServer();
+    },
+    get up() {
+      return up;
+    },
+    async whenUp(signal) {
+      while (!up) {
+        signal.throwIfAborted();
+        if (connection.isClosed()) throw new XtaskError("unavailable", "The connection to NATS is closed");
+        await change(signal);
+      }
+    },
+    async *changes() {
+      let last = up;
+      while (!connection.isClosed()) {
+        await change();
+        if (up !== last) yield up ? "up" : "down";
+        last = up;
+      }
+    },
+    publish(subject, payload, headers) {
+      try {
+        connection.publish(subject, payload, headers === undefined ? {} : { headers: toHeaders(headers) });
+      } catch (error) {
+        throw natsError(error);
+      }
+    },
+    async request(subject, payload, { timeoutMs = 5_000, headers } = {}) {
+      let answer: Incoming;
+      try {
+        answer = incoming(
+          await connection.request(subject, payload, {
+            timeout: timeoutMs,
+            ...(headers === undefined ? {} : { headers: toHeaders(headers) }),
+          }),
+        );
+      } catch (error) {
+        throw natsError(error);
+      }
+      const refusal = errorOf(answer);
+      if (refusal !== undefined) throw refusal;
+      return answer;
+    },
+    subscribe(subject, handle) {
+      const subscription = connection.subscribe(subject, {
+        callback: (error, message) => {
+          // An error here means that the subscription was refused; the connection's status says so as well.
+          if (error === null) void answering(incoming(message), handle);
+        },
+      });
+      return { subject, [Symbol.dispose]: () => subscription.unsubscribe() };
+    },
+    async *gather(subject, payload, signal) {
+      const inbox = createInbox(inboxPrefix);
+      const subscription = connection.subscribe(inbox);
+      const stop = () => subscription.unsubscribe();
+      signal.addEventListener("abort", stop, { once: true });
+      if (signal.aborted) stop();
+      try {
+        connection.publish(subject, payload, { reply: inbox });
+        for await (const message of subscription) {
+          // Nobody is subscribed at all: an empty answer with status 503.
+          if (message.headers?.code === 503) return;
+          yield incoming(message);
+        }
+      } finally {
+        signal.removeEventListener("abort", stop);
+        subscription.unsubscribe();
+      }
+    },
+    flush: () => connection.flush().catch((error) => Promise.reject(natsError(error))),
+    closed: () => connection.closed(),
+    async [Symbol.asyncDispose]() {
+      // Draining hands over what was published; with the link down there is nobody to hand it to.
+      if (!connection.isClosed()) await (up ? connection.drain() : connection.close());
+      await watching;
+    },
+  };
+}
+
+async function answering(message: Incoming, handle: (message: Incoming) => Promise<void> | void): Promise<void> {
+  try {
+    await handle(message);
+  } catch (thrown) {
+    respondError(message, XtaskError.from(thrown));
+  }
+}
+
+/** Answers with an error in the form of the NATS services protocol: headers, and a body for programs. */
+export function respondError(message: Incoming, error: XtaskError, body: Record<string, unknown> = {}): void {
+  if (message.reply === undefined) return;
+  message.respond(JSON.stringify({ ...body, error: error.toWire() }), {
+    [HEADER.errorCode]: String(ERROR_CODES[error.code].http),
+    [HEADER.error]: error.message.replaceAll(/[\r\n]+/g, " "),
+  });
+}
+
+/** The error that a message carries, if it does. */
+export function errorOf(message: Incoming): XtaskError | undefined {
+  const status = message.header(HEADER.errorCode);
+  if (status === undefined) return undefined;
+  const code = (Object.keys(ERROR_CODES) as ErrorCode[]).find((name) => ERROR_CODES[name].http === Number(status));
+  let details: string[] = [];
+  try {
+    const body = JSON.parse(message.text()) as { error?: { details?: unknown } };
+    if (Array.isArray(body.error?.details)) details = body.error.details.map(String);
+  } catch {
+    // A service of another make: its headers say enough.
+  }
+  return new XtaskError(code ?? "internal", message.header(HEADER.error) ?? "The answer is an error", { details });
+}
+
+function toHeaders(values: Headers) {
+  const made = createHeaders();
+  for (const [name, value] of Object.entries(values)) made.set(name, value);
+  return made;
+}
+
+/** The library's message in our words. */
+export function incoming(message: Msg): Incoming {
+  return {
+    subject: message.subject,
+    data: message.data as Uint8Array<ArrayBuffer>,
+    reply: message.reply,
+    header: (name) => message.headers?.has(name) ? message.headers.get(name) : undefined,
+    text: () => message.string(),
+    respond: (payload, headers) => {
+      message.respond(payload, headers === undefined ? {} : { headers: toHeaders(headers) });
+    },
+  };
+}

@@ -1,0 +1,215 @@
+/** The hub's streams and buckets, and reading from them. */
+import {
+  type ConsumerMessages,
+  DeliverPolicy,
+  DiscardPolicy,
+  jetstream,
+  jetstreamManager,
+  type JsMsg,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
+import { PRESENCE_MS } from "../protocol/limits.ts";
+import { derivations, HEARTBEAT_ANY, HEARTBEATS, UP_ANY } from "../protocol/subjects.ts";
+import { XtaskError } from "../protocol/error.ts";
+import type { Bus } from "./bus.ts";
+import { natsError } from "./connect.ts";
+
+/** The streams that people read. */
+export const STREAM = {
+  up: "XTASK_UP",
+  results: "XTASK_RESULTS",
+  logs: "XTASK_LOGS",
+  events: "XTASK_EVENTS",
+  alerts: "XTASK_ALERTS",
+  metrics: "XTASK_METRICS",
+  presence: "XTASK_PRESENCE",
+} as const;
+
+const DAY_NS = 24 * 60 * 60 * 1e9;
+const GIB = 1024 ** 3;
+
+/** Bounds of each public stream. */
+const KEPT = {
+  results: { days: 90, bytes: 4 * GIB },
+  logs: { days: 7, bytes: 16 * GIB },
+  events: { days: 30, bytes: 2 * GIB },
+  alerts: { days: 90, bytes: GIB / 4 },
+  metrics: { days: 30, bytes: GIB },
+} as const;
+
+/** Options of {@linkcode ensureStreams}. */
+export interface StreamsOptions {
+  readonly project: string;
+  /** Copies of each stream in a cluster. @default {1} */
+  readonly replicas?: number;
+  /** @default {15000} */
+  readonly presenceMs?: number;
+}
+
+/** Makes the streams that are missing and brings the others to what this version expects. */
+export async function ensureStreams(
+  bus: Bus,
+  { project, replicas = 1, presenceMs = PRESENCE_MS }: StreamsOptions,
+): Promise<void> {
+  const manager = await jetstreamManager(bus.connection);
+  const common = { num_replicas: replicas, allow_direct: true, discard: DiscardPolicy.Old };
+  const up: Partial<StreamConfig> & { name: string } = {
+    ...common,
+    name: STREAM.up,
+    subjects: [UP_ANY],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    // The public streams derive from it within moments; a day covers any trouble with that.
+    max_age: DAY_NS,
+    max_bytes: 4 * GIB,
+    // A node that was cut off sends again what it got no acknowledgement for.
+    duplicate_window: 10 * 60 * 1e9,
+    allow_atomic: true,
+  };
+  const presence: Partial<StreamConfig> & { name: string } = {
+    ...common,
+    name: STREAM.presence,
+    subjects: [HEARTBEAT_ANY],
+    storage: StorageType.Memory,
+    max_msgs_per_subject: 1,
+    max_age: presenceMs * 1e6,
+    duplicate_window: Math.min(presenceMs, 1_000) * 1e6,
+    allow_msg_ttl: true,
+    allow_rollup_hdrs: true,
+    // When a heartbeat expires the server says so with a message of its own: that is how a lost node is noticed.
+    subject_delete_marker_ttl: 5e9,
+    republish: { src: HEARTBEAT_ANY, dest: HEARTBEATS },
+  };
+  const derived = Object.entries(derivations(project)).map(([kind, { from, to, republish }]) => ({
+    ...common,
+    name: STREAM[kind as keyof typeof KEPT],
+    storage: StorageType.File,
+    max_age: KEPT[kind as keyof typeof KEPT].days * DAY_NS,
+    max_bytes: KEPT[kind as keyof typeof KEPT].bytes,
+    sources: [{ name: STREAM.up, subject_transforms: [{ src: from, dest: to }] }],
+    republish,
+  }));
+  try {
+    for (const config of [up, presence, ...derived]) await ensure(manager, config);
+  } catch (error) {
+    throw natsError(error);
+  }
+}
+
+type Manager = Awaited<ReturnType<typeof jetstreamManager>>;
+
+async function ensure(manager: Manager, config: Partial<StreamConfig> & { name: string }): Promise<void> {
+  const exists = await manager.streams.info(config.name).then(() => true, () => false);
+  if (exists) await manager.streams.update(config.name, config);
+  else await manager.streams.add(config);
+}
+
+/** Where to begin reading a stream. */
+export type From = { readonly sequence: number } | { readonly time: Date } | "first" | "last-each" | "new";
+
+/** A message of a stream. */
+export interface StreamMessage {
+  readonly subject: string;
+  readonly sequence: number;
+  readonly time: Date;
+  readonly data: Uint8Array<ArrayBuffer>;
+  /** How many more match right now. */
+  readonly pending: number;
+  header(name: string): string | undefined;
+}
+
+/** Options of {@linkcode readStream}. */
+export interface ReadOptions {
+  readonly subjects: readonly string[];
+  readonly from: From;
+  /** Goes on with what comes; else ends with what is there now. @default {false} */
+  readonly follow?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The messages of a stream, in order and without gaps: after a lost connection reading goes on where it stood.
+ *
+ * @throws {XtaskError} `unavailable`, `forbidden`
+ */
+export async function* readStream(bus: Bus, stream: string, options: ReadOptions): AsyncIterable<StreamMessage> {
+  const { subjects, from, follow = false, signal } = options;
+  if (signal?.aborted) return;
+  let messages: ConsumerMessages;
+  try {
+    const consumer = await jetstream(bus.connection).consumers.get(stream, {
+      filter_subjects: [...subjects],
+      ...deliver(from),
+      inactive_threshold: 60e9,
+      name_prefix: "xtask",
+    });
+    if (!follow) {
+      const { num_pending } = await consumer.info();
+      if (num_pending === 0) return;
+    }
+    messages = await consumer.consume({ max_messages: 500, idle_heartbeat: 5_000 });
+  } catch (error) {
+    throw natsError(error);
+  }
+  const stop = () => messages.stop();
+  signal?.addEventListener("abort", stop, { once: true });
+  if (signal?.aborted) stop();
+  try {
+    for await (const message of messages) {
+      yield streamMessage(message);
+      if (!follow && message.info.pending === 0) return;
+    }
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    await messages.close();
+  }
+}
+
+function deliver(from: From) {
+  if (from === "first") return { deliver_policy: DeliverPolicy.All };
+  if (from === "new") return { deliver_policy: DeliverPolicy.New };
+  if (from === "last-each") return { deliver_policy: DeliverPolicy.LastPerSubject };
+  if ("sequence" in from) {
+    return { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, from.sequence) };
+  }
+  return { deliver_policy: DeliverPolicy.StartTime, opt_start_time: from.time.toISOString() };
+}
+
+function streamMessage(message: JsMsg): StreamMessage {
+  return {
+    subject: message.subject,
+    sequence: message.seq,
+    time: new Date(message.info.timestampNanos / 1e6),
+    data: message.data as Uint8Array<ArrayBuffer>,
+    pending: message.info.pending,
+    header: (name) => message.headers?.has(name) ? message.headers.get(name) : undefined,
+  };
+}
+
+/** The newest message of a subject, or undefined. */
+export async function lastOf(
+  bus: Bus,
+  stream: string,
+  subject: string,
+): Promise<{ text: string; sequence: number } | undefined> {
+  try {
+    const manager = await jetstreamManager(bus.connection, { checkAPI: false });
+    const message = await manager.direct.getMessage(stream, { last_by_subj: subject });
+    return message === null ? undefined : { text: message.string(), sequence: message.seq };
+  } catch (error) {
+    const converted = natsError(error);
+    if (converted.code === "not_found") return undefined;
+    throw converted;
+  }
+}
+
+/** @throws {XtaskError} `unavailable` where the server has no JetStream for this account */
+export async function assertJetStream(bus: Bus): Promise<void> {
+  try {
+    await jetstreamManager(bus.connection);
+  } catch (cause) {
+    throw new XtaskError("unavailable", "The NATS server offers no JetStream to this account", { cause });
+  }
+}

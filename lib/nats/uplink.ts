@@ -1,0 +1,36 @@
+/** The node's way to the hub's stream `XTASK_UP`: a publish that resolves when the stream has stored the message. */
+import { headers as createHeaders } from "@nats-io/nats-core";
+import { XtaskError } from "../protocol/error.ts";
+import type { Bus } from "./bus.ts";
+import { natsError } from "./connect.ts";
+
+/** A message to be stored. */
+export interface Stored {
+  readonly subject: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly payload: Uint8Array<ArrayBuffer>;
+}
+
+const ACK_TIMEOUT_MS = 10_000;
+
+/**
+ * Publishes into a stream.
+ *
+ * @param id Tells a repeat apart: the stream stores one message of an id within its window for duplicates
+ * @throws {XtaskError} where it cannot be known whether the message is stored; sending it again is safe
+ */
+export async function publishStored(bus: Bus, { subject, headers, payload }: Stored, id: string): Promise<void> {
+  const made = createHeaders();
+  for (const [name, value] of Object.entries(headers)) made.set(name, value);
+  made.set("Nats-Msg-Id", id);
+  let answer: { error?: { code: number; description: string } };
+  try {
+    const message = await bus.connection.request(subject, payload, { timeout: ACK_TIMEOUT_MS, headers: made });
+    answer = message.json();
+  } catch (error) {
+    throw natsError(error);
+  }
+  if (answer.error !== undefined) {
+    throw new XtaskError("unavailable", `The hub does not store this: ${answer.error.description}`);
+  }
+}
