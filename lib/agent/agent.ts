@@ -13,7 +13,7 @@ import { platformHere } from "../protocol/platform.ts";
 import { commandSubject, DISCOVER, runSubject, statusSubject, upAlert } from "../protocol/subjects.ts";
 import { VERSION } from "../protocol/version.ts";
 import { openDoor } from "./door.ts";
-import { lockFolder } from "./home.ts";
+import { lockFolder } from "../os/lock.ts";
 import { askReady, type CommonFacts, findCapabilities, listTasks, type Unavailable } from "./inventory.ts";
 import { Journal } from "./journal.ts";
 import { Outbox } from "./outbox.ts";

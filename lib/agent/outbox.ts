@@ -4,6 +4,7 @@
  * hub slows the run down; while the link is down it goes to disk up to a bound, and past it is left out with a count.
  */
 import { LOG_SPOOL_BYTES, LOG_UNACKED_BYTES } from "../protocol/limits.ts";
+import { pause } from "../os/pause.ts";
 import type { Journal, Report } from "./journal.ts";
 
 /** The way to the hub's stream. */
@@ -237,12 +238,4 @@ export class Outbox implements AsyncDisposable {
     this.#idle = [];
     for (const resolve of [...room, ...idle]) resolve();
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
-  clearTimeout(timer);
 }

@@ -4,7 +4,7 @@
  */
 import type { Capability, Verb } from "../capability/define.ts";
 import type { Host, Outcome } from "../capability/host.ts";
-import { endProcesses } from "../capability/processes.ts";
+import { endProcesses } from "../os/processes.ts";
 import { type WireError, XtaskError } from "../protocol/error.ts";
 import type { Event } from "../protocol/event.ts";
 import { DATA_BYTES_MAX } from "../protocol/limits.ts";

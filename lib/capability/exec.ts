@@ -1,7 +1,7 @@
 /** Runs a process for a verb: an argument vector, an explicit environment, no standard input, bounded output. */
 import { XtaskError } from "../protocol/error.ts";
 import type { ExecOptions, ExecResult, NodeFacts, RunContext } from "./define.ts";
-import { MARK } from "./processes.ts";
+import { MARK } from "../os/processes.ts";
 
 /** Whoever answers for the processes of a run: it hears of them, takes their output, and ends them. */
 export interface ProcessOwner {

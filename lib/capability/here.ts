@@ -8,7 +8,7 @@ import { platformHere } from "../protocol/platform.ts";
 import { XtaskError } from "../protocol/error.ts";
 import type { Capability, NodeFacts, RunContext } from "./define.ts";
 import { createExec, type ProcessOwner } from "./exec.ts";
-import { endProcesses, sendSignal } from "./processes.ts";
+import { endProcesses, sendSignal } from "../os/processes.ts";
 import { resolveTools } from "./tools.ts";
 
 /** How {@linkcode runHere} runs a verb. */

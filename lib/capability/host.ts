@@ -5,7 +5,7 @@
 import { type WireError, XtaskError } from "../protocol/error.ts";
 import type { Capability, NodeFacts } from "./define.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
-import { endProcesses } from "./processes.ts";
+import { endProcesses } from "../os/processes.ts";
 
 /** One call of a verb. */
 export interface Invocation {

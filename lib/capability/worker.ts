@@ -5,7 +5,7 @@ import { XtaskError } from "../protocol/error.ts";
 import type { Capability, NodeFacts, RunContext } from "./define.ts";
 import { createExec } from "./exec.ts";
 import { type FromWorker, OUTPUT_CREDITS, type ToWorker } from "./messages.ts";
-import { sendSignal } from "./processes.ts";
+import { sendSignal } from "../os/processes.ts";
 import { type CapabilityName, loadCapability } from "./registry.ts";
 
 interface Call {

@@ -82,13 +82,13 @@ export async function ensureStreams(
     subject_delete_marker_ttl: 5e9,
     republish: { src: HEARTBEAT_ANY, dest: HEARTBEATS },
   };
-  const derived = Object.entries(derivations(project)).map(([kind, { from, to, republish }]) => ({
+  const derived = Object.entries(derivations(project)).map(([kind, { transforms, republish }]) => ({
     ...common,
     name: STREAM[kind as keyof typeof KEPT],
     storage: StorageType.File,
     max_age: KEPT[kind as keyof typeof KEPT].days * DAY_NS,
     max_bytes: KEPT[kind as keyof typeof KEPT].bytes,
-    sources: [{ name: STREAM.up, subject_transforms: [{ src: from, dest: to }] }],
+    sources: [{ name: STREAM.up, subject_transforms: [...transforms] }],
     republish,
   }));
   try {

@@ -52,6 +52,8 @@ export const HEARTBEATS = subject("nodes", "heartbeat");
 export const upResult = (node: string, command: string): string => subject("up", node, "results", command);
 /** `xtask.up.{node}.logs.{command}` */
 export const upLog = (node: string, command: string): string => subject("up", node, "logs", command);
+/** `xtask.up.{node}.log` */
+export const upAgentLog = (node: string): string => subject("up", node, "log");
 /** `xtask.up.{node}.events.{type}` */
 export const upEvent = (node: string, type: string): string => subject("up", node, "events", type);
 /** `xtask.up.{node}.alerts.{severity}` */
@@ -71,10 +73,8 @@ export const resultSubject = (command: string): string => subject("results", com
 export const logSubject = (node: string, command: string): string => subject("logs", node, command);
 /** `xtask.logs.*.{command}`: a command's output on every node. */
 export const logsOfCommand = (command: string): string => subject("logs", "*", command);
-/** `xtask.logs.{node}.agent`: the agent's own log. */
-export const agentLogSubject = (node: string): string => subject("logs", node, AGENT_LOG);
-/** Stands for a command id in the log of the agent itself. */
-export const AGENT_LOG = "agent";
+/** `xtask.logs.{node}`: the agent's own log. */
+export const agentLogSubject = (node: string): string => subject("logs", node);
 /** `xtask.logs.>` */
 export const LOGS_ANY = subject("logs", ">");
 /** `xtask.events.{project}.{type}` */
@@ -219,8 +219,7 @@ export function lastToken(text: string): string {
 
 /** How a public stream derives from `XTASK_UP`, and where each of its messages is published again, live. */
 export interface Derivation {
-  readonly from: string;
-  readonly to: string;
+  readonly transforms: readonly { readonly src: string; readonly dest: string }[];
   readonly republish: { readonly src: string; readonly dest: string };
 }
 
@@ -231,28 +230,26 @@ export function derivations(
   const [first, second] = ["{{wildcard(1)}}", "{{wildcard(2)}}"];
   return {
     results: {
-      from: subject("up", "*", "results", "*"),
-      to: subject("results", second, first),
+      transforms: [{ src: subject("up", "*", "results", "*"), dest: subject("results", second, first) }],
       republish: { src: subject("results", "*", "*"), dest: subject("results", first) },
     },
     logs: {
-      from: subject("up", "*", "logs", "*"),
-      to: subject("logs", first, second),
+      transforms: [
+        { src: subject("up", "*", "logs", "*"), dest: subject("logs", first, second) },
+        { src: subject("up", "*", "log"), dest: subject("logs", first) },
+      ],
       republish: { src: LOGS_ANY, dest: LOGS_ANY },
     },
     events: {
-      from: subject("up", "*", "events", "*"),
-      to: subject("events", project, second, first),
+      transforms: [{ src: subject("up", "*", "events", "*"), dest: subject("events", project, second, first) }],
       republish: { src: subject("events", "*", "*", "*"), dest: subject("events", first, second) },
     },
     alerts: {
-      from: subject("up", "*", "alerts", "*"),
-      to: subject("alerts", second, first),
+      transforms: [{ src: subject("up", "*", "alerts", "*"), dest: subject("alerts", second, first) }],
       republish: { src: subject("alerts", "*", "*"), dest: subject("alerts", first) },
     },
     metrics: {
-      from: subject("up", "*", "metrics"),
-      to: subject("metrics", first),
+      transforms: [{ src: subject("up", "*", "metrics"), dest: subject("metrics", first) }],
       republish: { src: subject("metrics", "*"), dest: subject("metrics", first) },
     },
   };

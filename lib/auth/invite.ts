@@ -1,0 +1,106 @@
+/** Invitations: a token that lets one machine or person ask for a credential, once, for a short time. */
+import * as v from "valibot";
+import { XtaskError } from "../protocol/error.ts";
+import { Id } from "../protocol/id.ts";
+import { formatCreds } from "./creds.ts";
+import { decodeJwt } from "./jwt.ts";
+import { generateNkey, isPublicKey, nkeyFromSeed, verify } from "./nkey.ts";
+import type { Keyring } from "./keyring.ts";
+
+/** What can be invited. */
+export const InviteRole = v.picklist(["node", "operator"]);
+/** What can be invited. */
+export type InviteRole = v.InferOutput<typeof InviteRole>;
+
+/** What the hub keeps of an invitation. */
+export const Invitation = v.object({ id: v.string(), role: InviteRole, expiresAt: v.number() });
+/** What the hub keeps of an invitation. */
+export type Invitation = v.InferOutput<typeof Invitation>;
+
+/** What is asked with a token. The private key stays where it was made; `proof` shows that the asker has it. */
+export const JoinRequest = v.strictObject({
+  name: Id,
+  publicKey: v.pipe(v.string(), v.check((key) => isPublicKey("user", key), "expected a user's public key")),
+  proof: v.pipe(v.string(), v.base64()),
+});
+/** What is asked with a token. */
+export type JoinRequest = v.InferOutput<typeof JoinRequest>;
+
+/** What it is answered with. */
+export const JoinReply = v.object({ jwt: v.string(), project: Id, role: InviteRole });
+/** What it is answered with. */
+export type JoinReply = v.InferOutput<typeof JoinReply>;
+
+const PREFIX = "xtask_join_";
+
+/** A new invitation, and its token, which is shown once and kept nowhere. */
+export function createInvitation(
+  keyring: Keyring,
+  { role, expiresAt }: { role: InviteRole; expiresAt: number },
+): { readonly invitation: Invitation; readonly token: string } {
+  const id = `join-${crypto.randomUUID().slice(0, 13)}`;
+  const key = generateNkey("user");
+  const jwt = keyring.issue({ role: "join", name: id, publicKey: key.publicKey, expiresAt });
+  return { invitation: { id, role, expiresAt }, token: `${PREFIX}${key.seed}.${jwt}` };
+}
+
+/** A token that has been read. */
+export interface Token {
+  readonly invitation: string;
+  /** Text of a creds file that lets its holder hand in the token and nothing else. */
+  readonly creds: string;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+}
+
+/**
+ * Reads a token.
+ *
+ * @throws {XtaskError} `invalid` where it is cut or altered, `unauthenticated` where it has expired
+ */
+export function readToken(text: string, now: number): Token {
+  const [seed, ...rest] = text.trim().slice(PREFIX.length).split(".");
+  const wrong = (cause?: unknown) =>
+    new XtaskError("invalid", "This is not a join token", {
+      details: ["paste the whole line that `xtask auth invite` printed"],
+      cause,
+    });
+  if (!text.trim().startsWith(PREFIX) || seed === undefined || rest.length !== 3) throw wrong();
+  const jwt = rest.join(".");
+  let claims: ReturnType<typeof decodeJwt>;
+  try {
+    nkeyFromSeed(seed);
+    claims = decodeJwt(jwt);
+  } catch (cause) {
+    throw wrong(cause);
+  }
+  const expiresAt = (claims.exp ?? 0) * 1000;
+  if (expiresAt <= now) {
+    throw new XtaskError("unauthenticated", "This join token has expired", {
+      details: ["ask for a new one: xtask auth invite"],
+    });
+  }
+  return { invitation: claims.name, creds: formatCreds(jwt, seed), expiresAt };
+}
+
+/** A key made here, and the request to have it vouched for. */
+export function createJoinRequest(
+  invitation: string,
+  name: string,
+): { readonly request: JoinRequest; readonly seed: string } {
+  const key = generateNkey("user");
+  const proof = btoa(String.fromCharCode(...key.sign(proofBytes(invitation, name))));
+  return { request: { name, publicKey: key.publicKey, proof }, seed: key.seed };
+}
+
+/** @throws {XtaskError} `unauthenticated` where the asker does not have the private key */
+export function checkProof(invitation: string, { name, publicKey, proof }: JoinRequest): void {
+  const signature = Uint8Array.from(atob(proof), (char) => char.charCodeAt(0));
+  if (!verify(publicKey, proofBytes(invitation, name), signature)) {
+    throw new XtaskError("unauthenticated", "The join request was not signed with the key that it names");
+  }
+}
+
+function proofBytes(invitation: string, name: string): Uint8Array {
+  return new TextEncoder().encode(`xtask-join-v1\n${invitation}\n${name}`);
+}

@@ -1,0 +1,202 @@
+/** Connecting to NATS: one function, one kind of connection, errors in xtask's words. */
+import {
+  type Authenticator,
+  type ConnectionOptions,
+  errors,
+  type NatsConnection,
+  NatsConnectionImpl,
+  ProtocolHandler,
+  type Server,
+  setTransportFactory,
+} from "@nats-io/nats-core/internal";
+import { decodeJwt } from "../auth/jwt.ts";
+import { type Creds, parseCreds } from "../auth/creds.ts";
+import { nkeyFromSeed } from "../auth/nkey.ts";
+import { XtaskError } from "../protocol/error.ts";
+import { parseAddresses } from "./address.ts";
+import { natsError } from "./error.ts";
+import { DenoTransport } from "./transport.ts";
+
+export { natsError } from "./error.ts";
+export type { NatsConnection };
+
+/** TLS beyond what the address says. Giving any of it demands TLS. */
+export interface TlsOptions {
+  /** PEM of a certificate authority to trust beside the system's. */
+  readonly ca?: string;
+  /** PEM of this client's certificate, for servers that ask for one. Needs `key` and `handshakeFirst`. */
+  readonly cert?: string;
+  /** PEM of the certificate's key. */
+  readonly key?: string;
+  /** TLS from the first byte, for servers with `handshake_first`. @default {false} */
+  readonly handshakeFirst?: boolean;
+}
+
+/** How {@linkcode connect} connects. */
+export interface ConnectOptions {
+  /** `nats://host:port`, or `tls://host:port` to insist on TLS; several of one cluster, or separated by commas. */
+  readonly servers: string | readonly string[];
+  /** Text of a credentials file. */
+  readonly creds?: string;
+  /** Shown in the server's list of connections. */
+  readonly name?: string;
+  /** Begins the subjects on which answers come. Credentials may allow one only. @default {"_INBOX"} */
+  readonly inboxPrefix?: string;
+  readonly tls?: TlsOptions;
+  /** Whether a lost connection is made again, for ever. @default {true} */
+  readonly reconnect?: boolean;
+  /** Time for one attempt at one server. @default {5000} */
+  readonly timeoutMs?: number;
+  /** Whether to keep trying until a server answers; refused credentials end it still. @default {false} */
+  readonly waitOnFirstConnect?: boolean;
+  /** Gives up connecting. Without effect on the connection once there is one. */
+  readonly signal?: AbortSignal;
+}
+
+/** Two pings unanswered and the link is dead: known after a minute at most. */
+const PING_INTERVAL_MS = 20_000;
+/** Between attempts at one server 0.5 to 2.5 s pass, so that a hub's return is not met by all its clients at once. */
+const RECONNECT_WAIT_MS = 500;
+const RECONNECT_JITTER_MS = 2_000;
+
+/**
+ * Connects to NATS.
+ *
+ * The connection ends for good (its `closed()` resolves) when it is closed, or when the server has refused the credentials
+ * twice in a row: they were revoked or have expired.
+ *
+ * @throws {XtaskError} `unavailable` if no server answers or TLS fails, `unauthenticated` if the credentials are refused,
+ * `timeout`, `cancelled`, `invalid` for options that cannot work
+ */
+export async function connect(options: ConnectOptions): Promise<NatsConnection> {
+  const { signal, creds } = options;
+  const parsed = creds === undefined ? undefined : parseCreds(creds);
+  const settings = connectionOptions(options, parsed);
+  if (signal?.aborted) throw cancelled(signal);
+
+  setTransportFactory({ factory: () => new DenoTransport() });
+  // NatsConnectionImpl.connect() does the same, but gives nothing back to cancel it by. The constructor is marked private.
+  const connection: Unconnected = Reflect.construct(NatsConnectionImpl, [settings]);
+  const dialer = new Dialer(connection.options, connection);
+  connection.protocol = dialer;
+
+  let closing: Promise<void> | undefined;
+  const abort = () => {
+    closing = dialer.close();
+  };
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    await dialer.dialLoop();
+  } catch (error) {
+    if (!signal?.aborted) throw connectError(error, settings.servers, parsed);
+  } finally {
+    signal?.removeEventListener("abort", abort);
+    await closing;
+  }
+  if (signal?.aborted) {
+    await dialer.close();
+    throw cancelled(signal);
+  }
+  return connection;
+}
+
+/** What nats-core's connection is before it is connected. */
+interface Unconnected extends NatsConnection {
+  readonly options: ConnectionOptions;
+  protocol: ProtocolHandler;
+}
+
+/** nats-core's protocol, with the gaps of its first attempts closed. */
+class Dialer extends ProtocolHandler {
+  override async dial(server: Server): Promise<void> {
+    if (this.isClosed()) throw new errors.ClosedConnectionError();
+    const dialled = super.dial(server);
+    const { transport } = this;
+    // A server that hangs up before it has accepted the client would otherwise be waited for until the timeout.
+    transport.closed().then((reason) => {
+      if (this.transport !== transport) return;
+      this.connectError?.(reason instanceof Error ? reason : new errors.ConnectionError("the server hung up"));
+    });
+    await dialled;
+  }
+
+  /** Before the first success the dial loop tries the next server by itself; a second loop must not begin beside it. */
+  override async disconnected(reason?: Error): Promise<void> {
+    if (this.connectedOnce) await super.disconnected(reason);
+  }
+}
+
+function connectionOptions(options: ConnectOptions, creds: Creds | undefined): ConnectionOptions {
+  const { name, inboxPrefix, tls, reconnect = true, timeoutMs = 5_000, waitOnFirstConnect = false } = options;
+  const { servers, tls: tlsDemanded, user, pass } = parseAddresses(options.servers);
+  if ((tls?.cert === undefined) !== (tls?.key === undefined)) {
+    throw new XtaskError("invalid", "A client certificate and its key must be given together");
+  }
+  if (tls?.cert !== undefined && tls.handshakeFirst !== true) {
+    throw new XtaskError("invalid", "A client certificate can only be used where TLS comes first", {
+      details: ["set handshake_first in the server's tls block, and handshakeFirst here"],
+    });
+  }
+  return {
+    servers: [...servers],
+    reconnect,
+    waitOnFirstConnect,
+    timeout: timeoutMs,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_WAIT_MS,
+    reconnectJitter: RECONNECT_JITTER_MS,
+    reconnectJitterTLS: RECONNECT_JITTER_MS,
+    pingInterval: PING_INTERVAL_MS,
+    // Traces cost a stack for each request, and errors are put into xtask's words anyhow.
+    noAsyncTraces: true,
+    ...(name === undefined ? {} : { name }),
+    ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
+    ...(tls !== undefined || tlsDemanded ? { tls: { ...tls } } : {}),
+    ...(creds === undefined ? {} : { authenticator: authenticator(creds) }),
+    ...(user === undefined ? {} : { user }),
+    ...(pass === undefined ? {} : { pass }),
+  };
+}
+
+/** Proves possession of the seed. nats-core's own authenticator signs in JavaScript, some hundred times slower. */
+function authenticator({ jwt, seed }: Creds): Authenticator {
+  const { publicKey, sign } = nkeyFromSeed(seed);
+  return (nonce = "") => {
+    return { jwt, nkey: publicKey, sig: sign(new TextEncoder().encode(nonce)).toBase64({ alphabet: "base64url" }) };
+  };
+}
+
+function connectError(error: unknown, servers: ConnectionOptions["servers"], creds: Creds | undefined): XtaskError {
+  const at = [servers].flat().join(", ");
+  const converted = natsError(error);
+  if (converted.code === "timeout") {
+    return new XtaskError("timeout", `The NATS server at ${at} did not answer in time`, { cause: error });
+  }
+  if (converted.code !== "unauthenticated") return converted;
+  if (creds === undefined) {
+    return new XtaskError("unauthenticated", `The NATS server at ${at} asks for credentials`, {
+      details: ["give a .creds file, or user and password in the address"],
+      cause: error,
+    });
+  }
+  const ended = expiry(creds.jwt);
+  return new XtaskError("unauthenticated", `The NATS server at ${at} refused the credentials`, {
+    details: [ended === undefined ? `it said: ${converted.message}` : `they expired at ${ended}`],
+    cause: error,
+  });
+}
+
+/** When a JWT's time ran out, as RFC 3339; undefined where it has not. */
+function expiry(jwt: string): string | undefined {
+  try {
+    const { exp } = decodeJwt(jwt);
+    return exp !== undefined && exp * 1000 <= Date.now() ? new Date(exp * 1000).toISOString() : undefined;
+  } catch {
+    // The server's refusal is what the caller learns of; why it judged so is not to be known here.
+    return undefined;
+  }
+}
+
+function cancelled(signal: AbortSignal): XtaskError {
+  return new XtaskError("cancelled", "Connecting was cancelled", { cause: signal.reason });
+}

@@ -1,0 +1,42 @@
+/** What the NATS client throws, in xtask's words. */
+import { errors } from "@nats-io/nats-core/internal";
+import { XtaskError } from "../protocol/error.ts";
+
+/**
+ * Converts whatever a publish, request or subscription threw. What is no error of NATS becomes what
+ * {@linkcode XtaskError.from} makes of it.
+ */
+export function natsError(thrown: unknown): XtaskError {
+  if (thrown instanceof XtaskError) return thrown;
+  // A request wraps the reason; the wrapper alone tells how the connection ended.
+  const error = thrown instanceof errors.RequestError && thrown.cause instanceof Error ? thrown.cause : thrown;
+  if (error instanceof XtaskError) return error;
+  const cause = thrown;
+  if (error instanceof errors.NoRespondersError) {
+    return new XtaskError("unavailable", `Nobody answers on ${error.subject}`, { cause });
+  }
+  if (error instanceof errors.TimeoutError) {
+    return new XtaskError("timeout", "No answer came in the time allowed", { cause });
+  }
+  if (error instanceof errors.PermissionViolationError) {
+    const deed = error.operation === "subscription" ? "subscribe to" : "publish to";
+    return new XtaskError("forbidden", `These credentials may not ${deed} ${error.subject}`, { cause });
+  }
+  if (error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError) {
+    return new XtaskError("unauthenticated", `The server refused the credentials: ${error.message}`, { cause });
+  }
+  if (
+    error instanceof errors.ClosedConnectionError || error instanceof errors.DrainingConnectionError ||
+    error instanceof errors.ConnectionError || error instanceof errors.RequestError
+  ) {
+    return new XtaskError("unavailable", `The connection to the server is over: ${error.message}`, { cause });
+  }
+  if (
+    error instanceof errors.InvalidArgumentError || error instanceof errors.InvalidSubjectError ||
+    error instanceof errors.InvalidOperationError ||
+    (error instanceof errors.ProtocolError && /maximum payload violation/i.test(error.message))
+  ) {
+    return new XtaskError("invalid", `The message cannot be sent: ${error.message}`, { cause });
+  }
+  return XtaskError.from(error);
+}

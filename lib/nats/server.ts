@@ -1,0 +1,225 @@
+/** A nats-server that this process owns: configured, started, watched, started again when it dies. */
+import { XtaskError } from "../protocol/error.ts";
+import type { ServerTrust } from "../auth/keyring.ts";
+import { pause } from "../os/pause.ts";
+import { endProcesses, MARK } from "../os/processes.ts";
+
+/** Options of {@linkcode startServer}. */
+export interface ServerOptions {
+  /** Path of the nats-server executable. */
+  readonly program: string;
+  /** Folder for its configuration, store and log. */
+  readonly home: string;
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Where leaf nodes connect; undefined for none. 0 takes any free port. */
+  readonly leafPort?: number;
+  readonly trust: ServerTrust;
+  /** Whether the server answers as it should; rejects while it does not. */
+  readonly probe: (url: string, signal: AbortSignal) => Promise<void>;
+  /** Hears that the server died and that it is back. */
+  readonly onChange: (change: { readonly state: "died" | "restarted"; readonly reason: string }) => void;
+}
+
+/** A running server. Disposing it stops it. */
+export interface Server extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  readonly leafPort: number | undefined;
+  readonly pid: number;
+  /** Rejects when the server cannot be brought back. */
+  readonly failed: Promise<never>;
+}
+
+const START_MS = 20_000;
+const RESTART_MS = { min: 250, max: 10_000 };
+/** A server that ran for this long was sound: the next death starts at the shortest pause again. */
+const SOUND_MS = 60_000;
+
+/**
+ * Starts a server and resolves when it truly serves.
+ *
+ * @throws {XtaskError} `conflict` for a port that is taken, `unavailable` where it does not come up, with its own words
+ */
+export async function startServer(options: ServerOptions, signal?: AbortSignal): Promise<Server> {
+  const { home, onChange } = options;
+  await Deno.mkdir(`${home}/ports`, { recursive: true, mode: 0o700 });
+  const mark = `nats-server:${home}`;
+  // One that outlived a killed hub still holds the port and the store.
+  await endProcesses({ groups: [], mark });
+  let running = await launch(options, { port: options.port, leafPort: options.leafPort }, mark, signal);
+  const { ports } = running;
+  const stop = new AbortController();
+  const failure = Promise.withResolvers<never>();
+  failure.promise.catch(() => {});
+  const supervised = (async () => {
+    let pauseMs = RESTART_MS.min;
+    for (;;) {
+      const begun = performance.now();
+      const status = await running.child.status;
+      if (stop.signal.aborted) return;
+      if (performance.now() - begun > SOUND_MS) pauseMs = RESTART_MS.min;
+      onChange({ state: "died", reason: `nats-server ended with ${status.signal ?? `exit code ${status.code}`}` });
+      for (;;) {
+        await pause(pauseMs, stop.signal);
+        pauseMs = Math.min(pauseMs * 2, RESTART_MS.max);
+        if (stop.signal.aborted) return;
+        try {
+          running = await launch(options, ports, mark, stop.signal);
+          break;
+        } catch (error) {
+          if (stop.signal.aborted) return;
+          onChange({ state: "died", reason: (error as Error).message });
+        }
+      }
+      onChange({ state: "restarted", reason: "nats-server serves again" });
+    }
+  })();
+  supervised.catch(failure.reject);
+  return {
+    url: `nats://${urlHost(options.host)}:${ports.port}`,
+    port: ports.port,
+    leafPort: ports.leafPort,
+    get pid() {
+      return running.child.pid;
+    },
+    failed: failure.promise,
+    async [Symbol.asyncDispose]() {
+      if (stop.signal.aborted) return;
+      stop.abort();
+      await endProcesses({ groups: [running.child.pid], mark }, { graceMs: 10_000 });
+      await supervised;
+    },
+  };
+}
+
+interface Ports {
+  readonly port: number;
+  readonly leafPort: number | undefined;
+}
+
+interface Running {
+  readonly child: Deno.ChildProcess;
+  readonly ports: Ports;
+}
+
+async function launch(
+  options: ServerOptions,
+  wanted: Ports,
+  mark: string,
+  signal: AbortSignal | undefined,
+): Promise<Running> {
+  const { program, home, host, probe } = options;
+  const logPath = `${home}/nats-server.log`;
+  await Deno.writeTextFile(`${home}/nats-server.conf`, configOf(options, wanted), { mode: 0o600 });
+  await Deno.writeTextFile(logPath, "");
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(program, {
+      args: ["-c", `${home}/nats-server.conf`, "-l", logPath],
+      env: { [MARK]: mark },
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+      // In a group of its own: Ctrl-C reaches us, and we stop it in our order.
+      detached: true,
+    }).spawn();
+  } catch (cause) {
+    throw new XtaskError("unavailable", `nats-server cannot be started from ${program}: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+  let ended: Deno.CommandStatus | undefined;
+  void child.status.then((status) => ended = status);
+  const within = AbortSignal.any([AbortSignal.timeout(START_MS), ...(signal === undefined ? [] : [signal])]);
+  let reason: unknown = new Error("it wrote no ports file");
+  while (!within.aborted && ended === undefined) {
+    const ports = await portsOf(`${home}/ports/nats-server_${child.pid}.ports`);
+    if (ports !== undefined) {
+      try {
+        await probe(`nats://${urlHost(host)}:${ports.port}`, within);
+        return { child, ports };
+      } catch (error) {
+        reason = error;
+      }
+    }
+    await pause(25, within);
+  }
+  await endProcesses({ groups: [child.pid], mark }, { graceMs: 1_000 });
+  throw await whyNot(logPath, wanted, ended === undefined ? reason : undefined);
+}
+
+async function portsOf(path: string): Promise<Ports | undefined> {
+  try {
+    const { nats, leafnodes } = JSON.parse(await Deno.readTextFile(path)) as { nats?: string[]; leafnodes?: string[] };
+    const [port, leafPort] = [nats, leafnodes].map((urls) =>
+      urls?.[0] === undefined ? undefined : Number(new URL(urls[0]).port)
+    );
+    return port === undefined ? undefined : { port, leafPort };
+  } catch (error) {
+    // Not there yet, or being written.
+    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+async function whyNot(logPath: string, { port, leafPort }: Ports, reason: unknown): Promise<XtaskError> {
+  const lines = (await Deno.readTextFile(logPath)).split("\n").filter((line) => /\[(FTL|ERR)\]/.test(line)).slice(-5);
+  const taken = lines.some((line) => line.includes("address already in use"));
+  if (taken) {
+    const leaf = lines.some((line) => /leafnode/i.test(line));
+    return new XtaskError("conflict", `Port ${leaf ? leafPort : port} is taken by another program`, {
+      details: [
+        `choose another with --${leaf ? "leaf" : "nats"}-port, or find its owner: xtask kill-port ${
+          leaf ? leafPort : port
+        }`,
+      ],
+    });
+  }
+  return new XtaskError("unavailable", "nats-server does not come up", {
+    details: [...lines, ...(reason === undefined ? [] : [(reason as Error).message]), `its log is ${logPath}`],
+    cause: reason,
+  });
+}
+
+/** JSON is valid in the server's configuration language, so nothing can break out of a value. */
+function configOf({ home, host, leafPort, trust }: ServerOptions, wanted: Ports): string {
+  const { operatorJwt, systemAccount, accounts } = trust;
+  const config = {
+    server_name: "hub",
+    host,
+    port: wanted.port === 0 ? -1 : wanted.port,
+    ports_file_dir: `${home}/ports`,
+    jetstream: {
+      store_dir: `${home}/store`,
+      domain: "hub",
+      // An acknowledgement then means "on disk": the machine may lose power at any moment.
+      sync_interval: "always",
+      max_memory_store: 256 * 1024 ** 2,
+      max_file_store: 100 * 1024 ** 3,
+    },
+    max_payload: 1024 ** 2,
+    max_connections: 65_536,
+    ping_interval: "20s",
+    write_deadline: "10s",
+    operator: operatorJwt,
+    system_account: systemAccount,
+    resolver: "MEMORY",
+    resolver_preload: accounts,
+    ...(leafPort === undefined ? {} : {
+      // Not advertised: a leaf must keep to the address it was given, which may be a proxy's.
+      leafnodes: {
+        host,
+        port: (wanted.leafPort ?? leafPort) === 0 ? -1 : wanted.leafPort ?? leafPort,
+        no_advertise: true,
+      },
+    }),
+  };
+  return JSON.stringify(config, undefined, 2);
+}
+
+function urlHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}
