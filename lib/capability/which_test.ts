@@ -65,7 +65,10 @@ Deno.test("which.check reads the version out of what real programs print", UNIX,
 });
 
 Deno.test("which.check never starts a program that it does not know", UNIX, async () => {
-  const { dir, data, runs } = await check({ deploy: `echo ran >> "$0"/../runs; echo 1.2.3` }, ["deploy", "./deploy"]);
+  const { dir, data, runs } = await check({ deploy: `echo ran >> "\${0%/*}/runs"; echo 1.2.3` }, [
+    "deploy",
+    "./deploy",
+  ]);
   assert.deepEqual(data, {
     found: [{ name: "deploy", path: `${dir}/deploy` }, { name: "./deploy", path: `${dir}/deploy` }],
     missing: [],
@@ -74,7 +77,7 @@ Deno.test("which.check never starts a program that it does not know", UNIX, asyn
 });
 
 Deno.test("which.check has no version of a program that fails, says nothing or hangs", UNIX, async () => {
-  const { data } = await check({ git: "echo 2.39.5; exit 1", node: ":", npm: "read line < /dev/zero" }, [
+  const { data } = await check({ git: "echo 2.39.5; exit 1", node: ":", npm: "exec /bin/sleep 60" }, [
     "git",
     "node",
     "npm",
