@@ -10,7 +10,7 @@ import { DRAIN_MS, KILL_GRACE_MS } from "../protocol/limits.ts";
 import type { Labels, NodeRecord } from "../protocol/node.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { platformHere } from "../protocol/platform.ts";
-import { commandSubject, DISCOVER, runSubject, statusSubject, upAlert } from "../protocol/subjects.ts";
+import { commandSubject, DISCOVER, runSubject, statusSubject, upAlert, upEvent } from "../protocol/subjects.ts";
 import { VERSION } from "../protocol/version.ts";
 import { openDoor } from "./door.ts";
 import { lockFolder } from "../os/lock.ts";
@@ -38,7 +38,8 @@ export interface AgentOptions {
   readonly known: Readonly<Record<string, string>>;
   /** Environment of child processes. */
   readonly env: Readonly<Record<string, string>>;
-  readonly protectedPids: readonly number[];
+  /** Processes that no command may end; asked anew for each command. */
+  readonly protectedPids: () => readonly number[];
   readonly hostname: string;
   readonly now?: () => number;
   /** Hears what the agent has to say: one line. */
@@ -70,10 +71,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   stack.use(await lockFolder(home, "An agent"));
   const journal = stack.use(new Journal(`${home}/journal.sqlite`, { now }));
   const stop = new AbortController();
-  const common: CommonFacts = { id: node, platform: platformHere(), dir, protectedPids, env };
+  const common: CommonFacts = { id: node, platform: platformHere(), dir, env };
   const { found, unavailable: missing } = await findCapabilities({ allow, facts: common, known });
   const host = stack.use(createHost({
     factsFor: ({ name }) => found.get(name)?.facts ?? { ...common, tools: {} },
+    protectedPids,
     graceMs: KILL_GRACE_MS,
   }));
   const unready = await askReady(host, [...found.values()].map(({ capability }) => capability));
@@ -140,19 +142,23 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     onTrouble: (message, error) => log("error", `${message}: ${(error as Error).message}`),
   });
   let presence: ReturnType<typeof startPresence> | undefined;
-  const alert = (severity: Alert["severity"], message: string) => {
-    const payload = new TextEncoder().encode(
-      JSON.stringify({ at: new Date(now()).toISOString(), node, severity, message }),
-    );
-    outbox.facts([{ subject: upAlert(node, severity), headers: {}, payload }]).catch((error) =>
-      log("error", `an alert could not be kept: ${(error as Error).message}`)
-    );
+  const raise = (severity: Alert["severity"], message: string) => {
+    const alert: Alert = { at: new Date(now()).toISOString(), node, severity, message };
+    const drafts = [
+      { subject: upAlert(node, severity), value: alert },
+      { subject: upEvent(node, "alert"), value: { type: "alert", ...alert } },
+    ];
+    outbox.facts(drafts.map(({ subject, value }) => ({
+      subject,
+      headers: {},
+      payload: new TextEncoder().encode(JSON.stringify(value)),
+    }))).catch((error) => log("error", `an alert could not be kept: ${(error as Error).message}`));
   };
   const recovered = await runs.recover();
   if (recovered.length > 0) {
     const message = `${recovered.length} run(s) were interrupted by the agent's end: ${recovered.join(", ")}`;
     log("warn", message);
-    alert("warning", message);
+    raise("warning", message);
   }
   await register(bus, record());
   const service = stack.use(startService({

@@ -1,5 +1,6 @@
 /** What this node can do: the capabilities whose programs are here, and the tasks of its Taskfile. */
 import type { Capability, NodeFacts } from "../capability/define.ts";
+import type { FixedFacts } from "../capability/messages.ts";
 import type { Host } from "../capability/host.ts";
 import { type CapabilityName, loadCapability } from "../capability/registry.ts";
 import { resolveTools } from "../capability/tools.ts";
@@ -8,7 +9,7 @@ import { TASKS_ADVERTISED_MAX } from "../protocol/limits.ts";
 import type { NodeRecord } from "../protocol/node.ts";
 
 /** What a capability may know of a node, apart from its own tools. */
-export type CommonFacts = Omit<NodeFacts, "tools">;
+export type CommonFacts = Omit<FixedFacts, "tools">;
 
 /** A capability that this node could not offer, and why. */
 export interface Unavailable {
@@ -27,10 +28,10 @@ export interface InventoryOptions {
 
 /** The definitions whose programs are on this machine, each with the paths of its own tools. */
 export async function findCapabilities({ allow, facts, known }: InventoryOptions): Promise<{
-  readonly found: ReadonlyMap<string, { readonly capability: Capability; readonly facts: NodeFacts }>;
+  readonly found: ReadonlyMap<string, { readonly capability: Capability; readonly facts: FixedFacts }>;
   readonly unavailable: readonly Unavailable[];
 }> {
-  const found = new Map<string, { capability: Capability; facts: NodeFacts }>();
+  const found = new Map<string, { capability: Capability; facts: FixedFacts }>();
   const unavailable: Unavailable[] = [];
   for (const name of allow) {
     const capability = await loadCapability(name);

@@ -42,8 +42,8 @@ export function startPresence({ bus, record, now, signal, onConflict }: Presence
   let scheduled = false;
   const beat = () => {
     scheduled = false;
-    if (!bus.up || signal.aborted) return;
-    const full = record();
+    if (!bus.up) return;
+    const full: NodeRecord = signal.aborted ? { ...record(), state: "offline" } : record();
     const digest = digestOf(full);
     const { id, instance, state, slots, queued, load, running } = full;
     const heartbeat: Heartbeat = {
@@ -58,20 +58,23 @@ export function startPresence({ bus, record, now, signal, onConflict }: Presence
       running,
     };
     bus.publish(heartbeatSubject(id), JSON.stringify(heartbeat));
-    if (digest === registered) return;
+    if (digest === registered || signal.aborted) return;
     registered = digest;
     register(bus, full).catch((error) => onConflict(XtaskError.from(error)));
   };
   // Machines that were started together do not beat together.
   const timer = setInterval(beat, HEARTBEAT_MS * (0.95 + Math.random() * 0.1));
-  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+  signal.addEventListener("abort", () => {
+    clearInterval(timer);
+    beat();
+  }, { once: true });
   beat();
   return {
     changed() {
       // Many runs ending at once are one heartbeat.
       if (scheduled || signal.aborted) return;
       scheduled = true;
-      setTimeout(beat, 50);
+      setTimeout(() => signal.aborted || beat(), 50);
     },
   };
 }

@@ -3,8 +3,8 @@
  * for, started again if it dies. Processes are ended from here, since a Worker may hang.
  */
 import { type WireError, XtaskError } from "../protocol/error.ts";
-import type { Capability, NodeFacts } from "./define.ts";
-import type { FromWorker, ToWorker } from "./messages.ts";
+import type { Capability } from "./define.ts";
+import type { FixedFacts, FromWorker, ToWorker } from "./messages.ts";
 import { endProcesses } from "../os/processes.ts";
 
 /** One call of a verb. */
@@ -32,7 +32,9 @@ export interface Outcome {
 /** Options of {@linkcode createHost}. */
 export interface HostOptions {
   /** What a capability may know of this node. */
-  readonly factsFor: (capability: Capability) => NodeFacts;
+  readonly factsFor: (capability: Capability) => FixedFacts;
+  /** Processes that no command may end; asked anew for each command. */
+  readonly protectedPids: () => readonly number[];
   /** Between SIGTERM and SIGKILL, and then until a handler that does not settle costs its Worker. @default {5000} */
   readonly graceMs?: number;
 }
@@ -51,7 +53,7 @@ interface Call {
 }
 
 /** The host of a node's capabilities. Nothing runs before the first call. */
-export function createHost({ factsFor, graceMs = 5_000 }: HostOptions): Host {
+export function createHost({ factsFor, protectedPids, graceMs = 5_000 }: HostOptions): Host {
   const workers = new Map<string, CapabilityWorker>();
   const call = async (
     capability: Capability,
@@ -68,7 +70,11 @@ export function createHost({ factsFor, graceMs = 5_000 }: HostOptions): Host {
   return {
     invoke: ({ capability, verb, input, ...invocation }) => {
       const { command } = invocation;
-      return call(capability, (number) => ({ type: "run", call: number, command, verb, input }), invocation);
+      return call(
+        capability,
+        (number) => ({ type: "run", call: number, command, verb, input, protectedPids: protectedPids() }),
+        invocation,
+      );
     },
     async ready(capability, signal) {
       if (capability.ready === undefined) return undefined;
@@ -95,14 +101,14 @@ class CapabilityWorker implements AsyncDisposable {
   readonly #calls = new Map<number, Call>();
   #next = 0;
 
-  constructor(capability: Capability, node: NodeFacts, graceMs: number, onGone: () => void) {
+  constructor(capability: Capability, node: FixedFacts, graceMs: number, onGone: () => void) {
     this.#name = capability.name;
     this.#graceMs = graceMs;
     this.#onGone = onGone;
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
       type: "module",
       name: capability.name,
-      deno: { permissions: { ...DENIED, ...capability.permissions(node) } },
+      deno: { permissions: { ...DENIED, ...capability.permissions({ ...node, protectedPids: [] }) } },
     });
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => void this.#hear(data);
     this.#worker.onerror = (event) => {

@@ -2,14 +2,18 @@
 import type { WireError } from "../protocol/error.ts";
 import type { NodeFacts } from "./define.ts";
 
+/** What is known of the node when its Worker starts; the processes to protect may change from run to run. */
+export type FixedFacts = Omit<NodeFacts, "protectedPids">;
+
 /** To the Worker. `call` numbers the runs of one Worker. */
 export type ToWorker =
-  | { readonly type: "load"; readonly capability: string; readonly node: NodeFacts }
+  | { readonly type: "load"; readonly capability: string; readonly node: FixedFacts }
   | {
     readonly type: "run";
     readonly call: number;
     readonly command: string;
     readonly verb: string;
+    readonly protectedPids: readonly number[];
     readonly input: unknown;
   }
   | { readonly type: "ready"; readonly call: number }

@@ -4,7 +4,7 @@
 import { XtaskError } from "../protocol/error.ts";
 import type { Capability, NodeFacts, RunContext } from "./define.ts";
 import { createExec } from "./exec.ts";
-import { type FromWorker, OUTPUT_CREDITS, type ToWorker } from "./messages.ts";
+import { type FixedFacts, type FromWorker, OUTPUT_CREDITS, type ToWorker } from "./messages.ts";
 import { sendSignal } from "../os/processes.ts";
 import { type CapabilityName, loadCapability } from "./registry.ts";
 
@@ -16,7 +16,7 @@ interface Call {
 }
 
 const calls = new Map<number, Call>();
-const { promise: loaded, resolve: setLoaded } = Promise.withResolvers<{ capability: Capability; node: NodeFacts }>();
+const { promise: loaded, resolve: setLoaded } = Promise.withResolvers<{ capability: Capability; node: FixedFacts }>();
 
 self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
   switch (message.type) {
@@ -26,14 +26,14 @@ self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
       );
       return;
     case "run":
-      void answer(message.call, message.command, (capability, context) => {
+      void answer(message.call, message.command, message.protectedPids, (capability, context) => {
         const verb = capability.verbs[message.verb];
         if (verb === undefined) throw new XtaskError("not_found", `${capability.name} has no verb '${message.verb}'`);
         return verb.run(message.input, context);
       });
       return;
     case "ready":
-      void answer(message.call, "ready", (capability, context) => capability.ready?.(context));
+      void answer(message.call, "ready", [], (capability, context) => capability.ready?.(context));
       return;
     case "abort":
       calls.get(message.call)?.abort.abort(XtaskError.fromWire(message.reason));
@@ -54,6 +54,7 @@ self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
 async function answer(
   number: number,
   command: string,
+  protectedPids: readonly number[],
   act: (capability: Capability, context: RunContext) => Promise<unknown> | undefined,
 ): Promise<void> {
   const call: Call = { abort: new AbortController(), reaped: new Map(), credits: OUTPUT_CREDITS, wake: () => {} };
@@ -61,7 +62,7 @@ async function answer(
   let exit: { exitCode?: number } = {};
   try {
     const { capability, node } = await loaded;
-    const context = contextOf(number, call, command, node, (exitCode) => exit = { exitCode });
+    const context = contextOf(number, call, command, { ...node, protectedPids }, (exitCode) => exit = { exitCode });
     const data = await act(capability, context);
     post({ type: "done", call: number, data, ...exit });
   } catch (error) {

@@ -135,7 +135,7 @@ async function launch(
   const within = AbortSignal.any([AbortSignal.timeout(START_MS), ...(signal === undefined ? [] : [signal])]);
   let reason: unknown = new Error("it wrote no ports file");
   while (!within.aborted && ended === undefined) {
-    const ports = await portsOf(`${home}/ports/nats-server_${child.pid}.ports`);
+    const ports = await portsOf(`${home}/ports`, child.pid);
     if (ports !== undefined) {
       try {
         await probe(`nats://${urlHost(host)}:${ports.port}`, within);
@@ -150,7 +150,11 @@ async function launch(
   throw await whyNot(logPath, wanted, ended === undefined ? reason : undefined);
 }
 
-async function portsOf(path: string): Promise<Ports | undefined> {
+/** The server writes the ports it really has to a file named after its program and process. */
+async function portsOf(dir: string, pid: number): Promise<Ports | undefined> {
+  const name = [...Deno.readDirSync(dir)].find((entry) => entry.name.endsWith(`_${pid}.ports`))?.name;
+  if (name === undefined) return undefined;
+  const path = `${dir}/${name}`;
   try {
     const { nats, leafnodes } = JSON.parse(await Deno.readTextFile(path)) as { nats?: string[]; leafnodes?: string[] };
     const [port, leafPort] = [nats, leafnodes].map((urls) =>

@@ -213,3 +213,13 @@ export async function assertJetStream(bus: Bus): Promise<void> {
     throw new XtaskError("unavailable", "The NATS server offers no JetStream to this account", { cause });
   }
 }
+
+/** The sequence of the newest message of a stream; 0 where there is none. */
+export async function lastSequence(bus: Bus, stream: string): Promise<number> {
+  try {
+    const manager = await jetstreamManager(bus.connection, { checkAPI: false });
+    return (await manager.streams.info(stream)).state.last_seq;
+  } catch (error) {
+    throw natsError(error);
+  }
+}

@@ -1,0 +1,144 @@
+/** What the hub is asked: the fleet, the commands, invitations. `xtask.hub.{noun}.{verb}` */
+import * as v from "valibot";
+import { checkProof, Invitation, InviteRole, JoinRequest } from "../auth/invite.ts";
+import type { Keyring } from "../auth/keyring.ts";
+import type { Bucket } from "../nats/bucket.ts";
+import type { Bus, Incoming } from "../nats/bus.ts";
+import { XtaskError } from "../protocol/error.ts";
+import { CommandId } from "../protocol/id.ts";
+import { parseJson } from "../protocol/parse.ts";
+import { CancelReply, type CommandRecord } from "../protocol/run.ts";
+import { parseSelector } from "../protocol/selector.ts";
+import { HUB_ANY, JOIN_ANY, lastToken, runSubject } from "../protocol/subjects.ts";
+import { isTerminal, STATES } from "../protocol/state.ts";
+import type { Commands } from "./commands.ts";
+import type { Fleet, NodeView } from "./fleet.ts";
+
+/** What the answers come from. */
+export interface AnswersOptions {
+  readonly bus: Bus;
+  readonly keyring: Keyring;
+  readonly fleet: Fleet;
+  readonly commands: Commands;
+  readonly records: Bucket<CommandRecord>;
+  readonly invites: Bucket<Invitation>;
+  readonly invite: (role: InviteRole) => Promise<{ readonly token: string; readonly expiresAt: number }>;
+  readonly address: string;
+  readonly now: () => number;
+}
+
+const ById = v.strictObject({ id: CommandId });
+/** Input of `command.list`. */
+export const ListInput = v.strictObject({
+  limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(500)), 50),
+  node: v.optional(v.string()),
+  state: v.optional(v.picklist(STATES)),
+});
+const NodesInput = v.strictObject({ select: v.optional(v.string(), "all") });
+const InviteInput = v.strictObject({ role: v.optional(InviteRole, "node") });
+
+/** A node is asked to cancel and gets the run's grace to end it. */
+const CANCEL_MS = 15_000;
+
+type Answer = (text: string, options: AnswersOptions) => Promise<unknown> | unknown;
+
+/** By noun and verb: all that the hub answers, apart from joining. */
+const ANSWERS: Readonly<Record<string, Answer>> = {
+  "node.list": (text, { fleet }): { nodes: NodeView[] } => {
+    const matches = parseSelector(parseJson(NodesInput, text, "input of node.list").select);
+    return { nodes: fleet.nodes.filter(matches) };
+  },
+  "command.list": (text, { commands }) => ({
+    commands: commands.list(parseJson(ListInput, text, "input of command.list")),
+  }),
+  "command.show": (text, options) => find(parseJson(ById, text, "input of command.show").id, options),
+  "command.cancel": async (text, options) => {
+    const { id, runs } = await find(parseJson(ById, text, "input of command.cancel").id, options);
+    const outcomes = await Promise.all(
+      Object.entries(runs).map(async ([node, { state }]) => {
+        const outcome = isTerminal(state) ? "already_done" : await cancelOn(options.bus, node, id);
+        return [node, outcome] as const;
+      }),
+    );
+    return { id, outcomes: Object.fromEntries(outcomes) };
+  },
+  "auth.invite": async (text, { invite, address }) => {
+    const { role } = parseJson(InviteInput, text, "input of auth.invite");
+    const { token, expiresAt } = await invite(role);
+    const command = role === "node"
+      ? `xtask agent --hub ${address} --join ${token}`
+      : `xtask auth join --hub ${address} ${token}`;
+    return { token, command, expiresAt: new Date(expiresAt).toISOString() };
+  },
+};
+
+/** Starts answering. */
+export function answerHub(options: AnswersOptions): Disposable {
+  const { bus } = options;
+  const asked = bus.subscribe(HUB_ANY, async (message) => {
+    const [, , noun, verb, ...more] = message.subject.split(".");
+    if (noun === "auth" && verb === "join") return;
+    const answer = more.length > 0 ? undefined : ANSWERS[`${noun}.${verb}`];
+    if (answer === undefined) {
+      throw new XtaskError("not_found", `The hub is not asked '${noun}.${verb}'`, {
+        details: [`it answers ${Object.keys(ANSWERS).join(", ")}`],
+      });
+    }
+    const reply = await answer(message.data.length === 0 ? "{}" : message.text(), options);
+    if (message.reply !== undefined) message.respond(JSON.stringify(reply));
+  });
+  const joining = bus.subscribe(JOIN_ANY, (message) => join(message, options));
+  return {
+    [Symbol.dispose]: () => {
+      asked[Symbol.dispose]();
+      joining[Symbol.dispose]();
+    },
+  };
+}
+
+async function find(id: string, { commands, records }: AnswersOptions): Promise<CommandRecord> {
+  const record = commands.get(id) ?? await records.get(id);
+  if (record !== undefined) return record;
+  throw new XtaskError("not_found", `The hub knows no command ${id}`, { details: ["see: xtask commands"] });
+}
+
+async function cancelOn(bus: Bus, node: string, id: string): Promise<CancelReply["outcome"]> {
+  try {
+    const answer = await bus.request(runSubject(node, "cancel"), JSON.stringify({ id }), { timeoutMs: CANCEL_MS });
+    return parseJson(CancelReply, answer.text(), "answer to run.cancel").outcome;
+  } catch (error) {
+    const { code } = XtaskError.from(error);
+    if (code === "unavailable" || code === "timeout") return "unreachable";
+    throw error;
+  }
+}
+
+/** Hands out a credential for a key that stays where it was made. The subject names the invitation: the server saw to it. */
+async function join(message: Incoming, { keyring, invites, fleet, now }: AnswersOptions): Promise<void> {
+  const id = lastToken(message.subject);
+  const request = parseJson(JoinRequest, message.text(), "join request");
+  const invitation = await invites.get(id);
+  if (invitation === undefined || invitation.expiresAt <= now()) {
+    throw new XtaskError("unauthenticated", "This invitation is unknown or has expired", {
+      details: ["ask for a new one: xtask auth invite"],
+    });
+  }
+  checkProof(id, request);
+  const holder = invitation.role === "node" ? fleet.get(request.name) : undefined;
+  if (holder !== undefined && holder.state !== "offline") {
+    throw new XtaskError("conflict", `A node called '${request.name}' is already there, on ${holder.hostname}`, {
+      details: ["give this one another name with --name; the token can still be used"],
+    });
+  }
+  try {
+    await invites.create(`${id}.used`, invitation);
+  } catch (error) {
+    if (XtaskError.from(error).code !== "conflict") throw error;
+    throw new XtaskError("unauthenticated", "This invitation has been used already", {
+      details: ["ask for a new one: xtask auth invite"],
+    });
+  }
+  const { name, publicKey } = request;
+  const jwt = keyring.issue({ role: invitation.role, name, publicKey });
+  message.respond(JSON.stringify({ jwt, project: keyring.project, role: invitation.role }));
+}

@@ -1,0 +1,57 @@
+/** The commands of a project as the hub knows them: a bounded projection of the event stream. */
+import type { Event } from "../protocol/event.ts";
+import type { CommandRecord } from "../protocol/run.ts";
+import { applyEvent, isCommandEvent } from "./projection.ts";
+
+/** Newest commands kept in memory; older ones stay in the stream. */
+const KEPT_MAX = 5_000;
+
+/** Which commands are wanted. */
+export interface CommandQuery {
+  readonly limit: number;
+  readonly node?: string | undefined;
+  readonly state?: string | undefined;
+}
+
+/** The newest commands. */
+export class Commands {
+  /** In the order of their first event. */
+  readonly #records = new Map<string, CommandRecord>();
+  readonly #changed = new Set<string>();
+  /** Sequence of the last event that is in the records. */
+  applied = 0;
+
+  /** Takes an event of the stream. */
+  apply(event: Event, sequence: number): void {
+    this.applied = Math.max(this.applied, sequence);
+    if (!isCommandEvent(event)) return;
+    this.#records.set(event.command, applyEvent(this.#records.get(event.command), event));
+    this.#changed.add(event.command);
+    if (this.#records.size > KEPT_MAX) {
+      const [oldest] = this.#records.keys();
+      if (oldest !== undefined) this.#records.delete(oldest);
+    }
+  }
+
+  get(id: string): CommandRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  /** Newest first. Ids sort by time. */
+  list({ limit, node, state }: CommandQuery): CommandRecord[] {
+    return [...this.#records.values()]
+      .filter(({ runs }) => {
+        const states = Object.entries(runs).filter(([id]) => node === undefined || id === node);
+        return states.length > 0 && (state === undefined || states.some(([, run]) => run.state === state));
+      })
+      .sort((a, b) => a.id < b.id ? 1 : -1)
+      .slice(0, limit);
+  }
+
+  /** The records that changed since the last call. */
+  takeChanged(): CommandRecord[] {
+    const records = [...this.#changed].map((id) => this.#records.get(id)).filter((record) => record !== undefined);
+    this.#changed.clear();
+    return records;
+  }
+}

@@ -1,0 +1,256 @@
+/** The hub: keeps the fleet's view from what nodes report, and answers what needs that view. */
+import { createInvitation, Invitation } from "../auth/invite.ts";
+import type { Keyring } from "../auth/keyring.ts";
+import { BUCKET, type Bucket, openBucket } from "../nats/bucket.ts";
+import type { Bus, Incoming } from "../nats/bus.ts";
+import { ensureStreams, lastSequence, readStream, STREAM } from "../nats/streams.ts";
+import { publishStored } from "../nats/uplink.ts";
+import { pause } from "../os/pause.ts";
+import { XtaskError } from "../protocol/error.ts";
+import { type Alert, Event } from "../protocol/event.ts";
+import { INVITE_MS } from "../protocol/limits.ts";
+import { Heartbeat, NodeRecord } from "../protocol/node.ts";
+import { parseJson } from "../protocol/parse.ts";
+import { CommandRecord } from "../protocol/run.ts";
+import {
+  DISCOVER,
+  HEARTBEATS,
+  lastToken,
+  REGISTER_ANY,
+  statusSubject,
+  storedEvents,
+  upAlert,
+  upEvent,
+} from "../protocol/subjects.ts";
+import { answerHub } from "./answers.ts";
+import { Commands } from "./commands.ts";
+import { Fleet, type FleetChange, NodeView } from "./fleet.ts";
+
+/** Options of {@linkcode startHub}. */
+export interface HubOptions {
+  /** A connection that may do everything in the project's account. The hub does not close it. */
+  readonly bus: Bus;
+  readonly keyring: Keyring;
+  /** The address that nodes are told to connect to. */
+  readonly address: string;
+  readonly now?: () => number;
+  readonly log: (level: "info" | "warn" | "error", message: string) => void;
+}
+
+/** A running hub. */
+export interface Hub extends AsyncDisposable {
+  readonly fleet: Fleet;
+  readonly commands: Commands;
+  /** Whether the hub has caught up with the event stream and answers. */
+  readonly ready: boolean;
+  invite(role: Invitation["role"]): Promise<{ readonly token: string; readonly expiresAt: number }>;
+  /** Tells everybody of something that a person should know. */
+  alert(severity: Alert["severity"], message: string): Promise<void>;
+}
+
+/** Events read back at the start; the records of older commands stay in their bucket. */
+const REPLAYED_MAX = 20_000;
+/** Changed records are written to their bucket this often: one write for many events of a command. */
+const WRITE_MS = 250;
+/** A command's record is kept as long as its result. */
+const COMMANDS_TTL_MS = 90 * 24 * 60 * 60 * 1000;
+const RESUME_MS = 500;
+/** A living node answers well within this. */
+const ASK_MS = 2_000;
+/** Author of what the hub itself reports; a reserved id, so no node can have it. */
+const AUTHOR = "hub";
+
+/** Starts the hub. It answers when this resolves. */
+export async function startHub(options: HubOptions): Promise<Hub> {
+  const { bus, keyring, now = Date.now, log } = options;
+  await ensureStreams(bus, { project: keyring.project });
+  const nodes = await openBucket(bus, { name: BUCKET.nodes, schema: NodeView });
+  const records = await openBucket(bus, { name: BUCKET.commands, schema: CommandRecord, ttlMs: COMMANDS_TTL_MS });
+  const invites = await openBucket(bus, { name: BUCKET.invites, schema: Invitation, ttlMs: 24 * 60 * 60 * 1000 });
+  const fleet = new Fleet((await nodes.entries()).values());
+  const commands = new Commands();
+  const stop = new AbortController();
+  await using stack = new AsyncDisposableStack();
+  let ready = false;
+
+  const tell = (event: Event) => {
+    const payload = new TextEncoder().encode(JSON.stringify(event));
+    return publishStored(
+      bus,
+      { subject: upEvent(AUTHOR, event.type), headers: {}, payload },
+      `hub.${crypto.randomUUID()}`,
+    );
+  };
+  const told = (change: FleetChange | undefined) => {
+    if (change === undefined) return;
+    const { type, node, reason } = change;
+    const at = new Date(now()).toISOString();
+    log("info", `${type === "node_joined" ? "joined" : "left"}: ${node} (${reason})`);
+    const event: Event = type === "node_left" ? { type, at, node, reason } : { type, at, node };
+    tell(event).catch((error) => log("error", `event ${type} of ${node} is lost: ${(error as Error).message}`));
+  };
+  const save = async (id: string) => {
+    const view = fleet.get(id);
+    if (view !== undefined) await nodes.put(id, view);
+  };
+  const register = async (record: NodeRecord) => {
+    told(fleet.registered(record, now()));
+    await save(record.id);
+  };
+  const ask = async (id: string) => {
+    const answer = await bus.request(statusSubject(id), "", { timeoutMs: ASK_MS });
+    return parseJson(NodeRecord, answer.text(), `record of ${id}`);
+  };
+
+  const hear = async (message: Incoming) => {
+    const node = lastToken(message.header("Nats-Subject") ?? "");
+    if (message.header("Nats-Marker-Reason") !== undefined) {
+      told(fleet.lost(node, now()));
+      await save(node);
+      return;
+    }
+    const heartbeat = parseJson(Heartbeat, message.text(), "heartbeat");
+    // The server let only the node itself publish on its subject; what it says inside is its own word.
+    if (heartbeat.id !== node) return;
+    const beat = fleet.beat(heartbeat, now());
+    if (beat === undefined) await register(await ask(node));
+    else if (beat.change !== undefined) {
+      told(beat.change);
+      await save(node);
+    }
+  };
+  const quietly = (what: string, handle: (message: Incoming) => Promise<void>) => (message: Incoming) =>
+    handle(message).catch((error) => log("warn", `${what}: ${(error as Error).message}`));
+
+  stack.use(bus.subscribe(REGISTER_ANY, async (message) => {
+    const record = parseJson(NodeRecord, message.text(), "node record");
+    if (record.id !== lastToken(message.subject)) {
+      throw new XtaskError("forbidden", `The record of '${record.id}' came from '${lastToken(message.subject)}'`);
+    }
+    await assertSole(fleet, record, ask);
+    await register(record);
+    if (message.reply !== undefined) message.respond(JSON.stringify({ id: record.id }));
+  }));
+  stack.use(bus.subscribe(HEARTBEATS, quietly("heartbeat", hear)));
+
+  const following = follow(bus, keyring.project, commands, stop.signal, () => ready = true, log);
+  const writing = (async () => {
+    while (!stop.signal.aborted) {
+      await pause(WRITE_MS, stop.signal);
+      await writeChanged(commands, records).catch((error) => log("warn", `records: ${(error as Error).message}`));
+    }
+  })();
+
+  const invite = async (role: Invitation["role"]) => {
+    const { invitation, token } = createInvitation(keyring, { role, expiresAt: now() + INVITE_MS });
+    await invites.put(invitation.id, invitation);
+    return { token, expiresAt: invitation.expiresAt };
+  };
+  stack.use(answerHub({ bus, keyring, fleet, commands, records, invites, invite, address: options.address, now }));
+  await bus.flush();
+
+  // Nodes that changed while no hub listened, and those that are gone since.
+  await refresh(
+    bus,
+    fleet,
+    quietly("discover", async (message) => {
+      await register(parseJson(NodeRecord, message.text(), "node record"));
+    }),
+  );
+  for (const { id, state, seenAt } of fleet.nodes) {
+    if (state === "offline" || now() - Date.parse(seenAt) < ASK_MS * 2) continue;
+    told(fleet.lost(id, now()));
+    await save(id);
+  }
+  const owned = stack.move();
+  return {
+    fleet,
+    commands,
+    get ready() {
+      return ready && bus.up;
+    },
+    invite,
+    async alert(severity, message) {
+      const alert: Alert = { at: new Date(now()).toISOString(), node: AUTHOR, severity, message };
+      const payload = new TextEncoder().encode(JSON.stringify(alert));
+      await publishStored(
+        bus,
+        { subject: upAlert(AUTHOR, severity), headers: {}, payload },
+        `hub.${crypto.randomUUID()}`,
+      );
+      await tell({ type: "alert", ...alert });
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await owned[Symbol.asyncDispose]();
+      await Promise.all([following, writing]);
+    },
+  };
+}
+
+/** @throws {XtaskError} `conflict` where another living agent holds the id */
+async function assertSole(fleet: Fleet, record: NodeRecord, ask: (id: string) => Promise<NodeRecord>): Promise<void> {
+  const before = fleet.get(record.id);
+  if (before === undefined || before.instance === record.instance) return;
+  const living = await ask(record.id).catch(() => undefined);
+  if (living === undefined || living.instance === record.instance) return;
+  throw new XtaskError("conflict", `A node called '${record.id}' is already there, on ${living.hostname}`, {
+    details: ["give this one another name with --name"],
+  });
+}
+
+/** Asks every node for its record. */
+async function refresh(
+  bus: Bus,
+  fleet: Fleet,
+  hear: (message: Incoming) => Promise<void>,
+): Promise<void> {
+  const expected = new Set(fleet.nodes.filter(({ state }) => state !== "offline").map(({ id }) => id));
+  const enough = new AbortController();
+  if (expected.size === 0) enough.abort();
+  for await (const message of bus.gather(DISCOVER, "", AbortSignal.any([enough.signal, AbortSignal.timeout(ASK_MS)]))) {
+    await hear(message);
+    for (const { id, state } of fleet.nodes) if (state !== "offline") expected.delete(id);
+  }
+}
+
+/** Applies the events of the stream, from a while back on, for ever. */
+async function follow(
+  bus: Bus,
+  project: string,
+  commands: Commands,
+  signal: AbortSignal,
+  onCaughtUp: () => void,
+  log: HubOptions["log"],
+): Promise<void> {
+  let from = 0;
+  while (!signal.aborted) {
+    try {
+      if (from === 0) {
+        const last = await lastSequence(bus, STREAM.events);
+        from = Math.max(1, last - REPLAYED_MAX);
+        if (last === 0) onCaughtUp();
+      }
+      const subjects = [storedEvents(project)];
+      for await (
+        const message of readStream(bus, STREAM.events, { subjects, from: { sequence: from }, follow: true, signal })
+      ) {
+        from = message.sequence + 1;
+        try {
+          commands.apply(parseJson(Event, new TextDecoder().decode(message.data), "event"), message.sequence);
+        } catch (error) {
+          // An event of another version, or of a node that tells nonsense: told once, and passed by.
+          log("warn", `event ${message.sequence}: ${(error as Error).message}`);
+        }
+        if (message.pending === 0) onCaughtUp();
+      }
+    } catch (error) {
+      if (!signal.aborted) log("warn", `events are not followed just now: ${(error as Error).message}`);
+    }
+    await pause(RESUME_MS, signal);
+  }
+}
+
+async function writeChanged(commands: Commands, records: Bucket<CommandRecord>): Promise<void> {
+  await Promise.all(commands.takeChanged().map((record) => records.put(record.id, record)));
+}

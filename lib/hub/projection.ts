@@ -1,0 +1,78 @@
+/** Records of commands as the events tell them. Pure: `(record, event) → record`, in any order and any number of times. */
+import type { Event } from "../protocol/event.ts";
+import type { CommandRecord } from "../protocol/run.ts";
+import { movesForward, type State } from "../protocol/state.ts";
+
+/** An event about a command. */
+export type CommandEvent = Extract<Event, { command: string }>;
+
+/** Whether the event is about a command. */
+export function isCommandEvent(event: Event): event is CommandEvent {
+  return "command" in event;
+}
+
+type Run = CommandRecord["runs"][string];
+
+/**
+ * The record after one more event. Repeats and late events change nothing: states only move forward.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { applyEvent } from "./projection.ts";
+ *
+ * const about = { at: "2026-01-01T00:00:00.000Z", node: "n1", command: "01JAAAAAAAAAAAAAAAAAAAAAAA", attempt: 1 };
+ * const ended = applyEvent(undefined, { type: "command_result", ...about, state: "succeeded", durationMs: 5 });
+ * const late = applyEvent(ended, { type: "command_started", ...about });
+ * assert.equal(late.runs.n1?.state, "succeeded");
+ * ```
+ */
+export function applyEvent(record: CommandRecord | undefined, event: CommandEvent): CommandRecord {
+  const { command, node, at, attempt } = event;
+  const before = record ?? { id: command, capability: "", verb: "", acceptedAt: at, updatedAt: at, runs: {} };
+  const run = before.runs[node];
+  const about = event.type === "command_accepted"
+    ? {
+      capability: event.capability,
+      verb: event.verb,
+      ...(event.input === undefined ? {} : { input: event.input }),
+    }
+    : {};
+  return {
+    ...before,
+    ...about,
+    acceptedAt: before.acceptedAt < at ? before.acceptedAt : at,
+    updatedAt: before.updatedAt > at ? before.updatedAt : at,
+    runs: { ...before.runs, [node]: applyToRun(run, event, attempt) },
+  };
+}
+
+function applyToRun(run: Run | undefined, event: CommandEvent, attempt: number): Run {
+  const state = stateOf(event);
+  const before: Run = run ?? { state: "queued", attempt };
+  const times = event.type === "command_started" ? { startedAt: event.at } : {};
+  if (!movesForward(before.state, state)) return { ...times, ...before };
+  if (event.type !== "command_result") return { ...before, ...times, state };
+  const { exitCode, durationMs, error, at } = event;
+  return {
+    ...before,
+    state,
+    finishedAt: at,
+    durationMs,
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+function stateOf(event: CommandEvent): State {
+  switch (event.type) {
+    case "command_accepted":
+      return "accepted";
+    case "command_started":
+      return "running";
+    case "command_result":
+      return event.state;
+    default:
+      return event satisfies never;
+  }
+}

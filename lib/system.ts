@@ -1,0 +1,265 @@
+/** The composition root: the only file that builds everything. Tests build from it too. */
+import { type Agent, startAgent } from "./agent/agent.ts";
+import { formatCreds } from "./auth/creds.ts";
+import { createJoinRequest, JoinReply, readToken } from "./auth/invite.ts";
+import { type Keyring, openKeyring } from "./auth/keyring.ts";
+import { generateNkey } from "./auth/nkey.ts";
+import type { CapabilityName } from "./capability/registry.ts";
+import { healthRoutes } from "./http/health.ts";
+import { type HttpServer, serveHttp } from "./http/serve.ts";
+import { type Hub, startHub } from "./hub/hub.ts";
+import { type Bus, openBus } from "./nats/bus.ts";
+import { type Server, startServer } from "./nats/server.ts";
+import { assertJetStream } from "./nats/streams.ts";
+import { ancestors } from "./os/ancestors.ts";
+import { lockFolder } from "./os/lock.ts";
+import { writeSecretFile } from "./os/secret_file.ts";
+import { XtaskError } from "./protocol/error.ts";
+import type { Labels } from "./protocol/node.ts";
+import { parseJson } from "./protocol/parse.ts";
+import { inboxPrefix, joinSubject } from "./protocol/subjects.ts";
+import { VERSION } from "./protocol/version.ts";
+
+/** Hears what a part has to say: one line. */
+export type Log = (part: string, level: "info" | "warn" | "error", message: string) => void;
+
+/** What every agent needs to know of its machine. */
+export interface NodeOptions {
+  readonly node: string;
+  /** The folder that the node offers. */
+  readonly dir: string;
+  readonly hostname: string;
+  readonly labels: Labels;
+  readonly slots: number;
+  readonly allow: readonly CapabilityName[];
+  /** Executables that are not looked for on PATH. */
+  readonly known: Readonly<Record<string, string>>;
+  /** Environment of child processes. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly log: Log;
+}
+
+/** Options of {@linkcode startUp}. */
+export interface UpOptions extends NodeOptions {
+  /** Where everything is kept. */
+  readonly home: string;
+  /** Path of nats-server. */
+  readonly natsServer: string;
+  readonly host: string;
+  readonly natsPort: number;
+  readonly leafPort: number;
+  readonly httpPort: number;
+  readonly project: string;
+  /** Whether this machine is a node as well. */
+  readonly agent: boolean;
+}
+
+/** A hub with everything around it. Disposing it stops all of it, in order: agent, HTTP, hub, server. */
+export interface Up extends AsyncDisposable {
+  readonly server: Server;
+  readonly hub: Hub;
+  readonly http: HttpServer;
+  readonly agent: Agent | undefined;
+  readonly project: string;
+  /** A credential for the person who started it: the text of a creds file. */
+  readonly adminCreds: string;
+  /** Rejects when a part cannot go on. */
+  readonly failed: Promise<never>;
+}
+
+/** The name of the person who started the hub, as credentials tell it. */
+export const ADMIN = "admin";
+
+/**
+ * Starts a hub on this machine, with its server, its HTTP, and the machine as a node.
+ *
+ * @throws {XtaskError} `conflict` where one runs in this home already or a port is taken
+ */
+export async function startUp(options: UpOptions, signal?: AbortSignal): Promise<Up> {
+  const { home, host, log } = options;
+  await using stack = new AsyncDisposableStack();
+  const folder = `${home}/hub`;
+  stack.use(await lockFolder(folder, "A hub"));
+  const keyring = await openKeyring(`${folder}/keys.json`, options.project);
+  let told: Promise<void> = Promise.resolve();
+  let hub: Hub | undefined;
+  const server = stack.use(
+    await startServer({
+      program: options.natsServer,
+      home: `${folder}/nats`,
+      host,
+      port: options.natsPort,
+      leafPort: options.leafPort,
+      trust: keyring.trust,
+      probe: (url, within) => probe(keyring, url, within),
+      onChange: ({ state, reason }) => {
+        log("server", state === "died" ? "error" : "info", reason);
+        if (state !== "restarted") return;
+        told = hub?.alert("critical", "nats-server died and was started again").catch((error) =>
+          log("hub", "error", `the alert is lost: ${(error as Error).message}`)
+        ) ?? told;
+      },
+    }, signal),
+  );
+  const bus = stack.use(
+    await openBus({
+      servers: server.url,
+      creds: keyring.hubCreds(),
+      name: "xtask hub",
+      inboxPrefix: inboxPrefix("hub"),
+      ...signalOf(signal),
+    }),
+  );
+  hub = stack.use(
+    await startHub({ bus, keyring, address: server.url, log: (level, message) => log("hub", level, message) }),
+  );
+  const started = hub;
+  const http = stack.use(serveHttp(
+    healthRoutes({
+      version: VERSION,
+      unready: () => started.ready ? [] : ["the hub has no connection to its server, or is catching up"],
+    }),
+    { host, port: options.httpPort },
+  ));
+  let agent: Agent | undefined;
+  if (options.agent) {
+    const creds = await nodeCreds(`${home}/agent/${options.node}.creds`, keyring, options.node);
+    agent = stack.use(
+      await startNode({
+        ...options,
+        home: `${home}/agent`,
+        servers: server.url,
+        creds,
+        alsoProtected: () => [server.pid],
+      }, signal),
+    );
+  }
+  const owned = stack.move();
+  return {
+    server,
+    hub,
+    http,
+    agent,
+    project: keyring.project,
+    adminCreds: adminCreds(keyring),
+    failed: Promise.race([server.failed, agent?.failed].filter((promise) => promise !== undefined)),
+    async [Symbol.asyncDispose]() {
+      await told;
+      await owned[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Options of {@linkcode startNode}. */
+export interface AgentNodeOptions extends NodeOptions {
+  /** Where the agent keeps its journal. */
+  readonly home: string;
+  readonly servers: string | string[];
+  /** Text of the node's creds file. */
+  readonly creds: string;
+  readonly tlsCa?: string;
+  /** Processes that no command may end, beside the agent and its ancestors. */
+  readonly alsoProtected?: () => readonly number[];
+}
+
+/** Starts this machine as a node of a hub. */
+export async function startNode(options: AgentNodeOptions, signal?: AbortSignal): Promise<Agent> {
+  const { servers, creds, node, log, alsoProtected = () => [] } = options;
+  await using stack = new AsyncDisposableStack();
+  const bus = stack.use(
+    await openBus({
+      servers,
+      creds,
+      name: `xtask agent ${node}`,
+      inboxPrefix: inboxPrefix(node),
+      ...(options.tlsCa === undefined ? {} : { tls: { ca: options.tlsCa } }),
+      ...signalOf(signal),
+    }),
+  );
+  const above = await ancestors();
+  const agent = stack.use(
+    await startAgent({
+      ...options,
+      bus,
+      protectedPids: () => [Deno.pid, ...above, ...alsoProtected()],
+      log: (level, message) => log(`agent ${node}`, level, message),
+    }),
+  );
+  const owned = stack.move();
+  return {
+    get record() {
+      return agent.record;
+    },
+    unavailable: agent.unavailable,
+    failed: Promise.race([agent.failed, closedForGood(bus)]),
+    drain: (within) => agent.drain(within),
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
+/** Options of {@linkcode join}. */
+export interface JoinOptions {
+  readonly servers: string;
+  readonly token: string;
+  /** The node or user id to be known by. */
+  readonly name: string;
+  readonly tlsCa?: string;
+}
+
+/** A credential that was asked for with a token: the text of a creds file, whose key was made here. */
+export interface Joined extends Omit<JoinReply, "jwt"> {
+  readonly creds: string;
+}
+
+/**
+ * Hands in a token for a credential.
+ *
+ * @throws {XtaskError} `unauthenticated` for a token that is used, expired or unknown, `conflict` for a name that is held
+ */
+export async function join({ servers, token, name, tlsCa }: JoinOptions, signal?: AbortSignal): Promise<Joined> {
+  const { invitation, creds } = readToken(token, Date.now());
+  await using bus = await openBus({
+    servers,
+    creds,
+    name: "xtask join",
+    inboxPrefix: inboxPrefix(invitation),
+    reconnect: false,
+    ...(tlsCa === undefined ? {} : { tls: { ca: tlsCa } }),
+    ...signalOf(signal),
+  });
+  const { request, seed } = createJoinRequest(invitation, name);
+  const answer = await bus.request(joinSubject(invitation), JSON.stringify(request));
+  const { jwt, ...about } = parseJson(JoinReply, answer.text(), "answer to the join request");
+  return { ...about, creds: formatCreds(jwt, seed) };
+}
+
+async function probe(keyring: Keyring, servers: string, signal: AbortSignal): Promise<void> {
+  await using bus = await openBus({ servers, creds: keyring.hubCreds(), reconnect: false, timeoutMs: 2_000, signal });
+  await assertJetStream(bus);
+}
+
+/** The local node's credential, made on its first start; again where the hub's keys are others now. */
+async function nodeCreds(path: string, keyring: Keyring, node: string): Promise<string> {
+  const key = generateNkey("user");
+  const creds = formatCreds(keyring.issue({ role: "node", name: node, publicKey: key.publicKey }), key.seed);
+  await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+  await writeSecretFile(path, creds);
+  return creds;
+}
+
+function adminCreds(keyring: Keyring): string {
+  const key = generateNkey("user");
+  return formatCreds(keyring.issue({ role: "admin", name: ADMIN, publicKey: key.publicKey }), key.seed);
+}
+
+async function closedForGood(bus: Bus): Promise<never> {
+  const reason = await bus.closed();
+  if (reason === undefined) return await new Promise<never>(() => {});
+  throw new XtaskError("unauthenticated", `The hub closed the connection for good: ${reason.message}`, {
+    cause: reason,
+  });
+}
+
+function signalOf(signal: AbortSignal | undefined): { signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}
