@@ -96,9 +96,9 @@ function fromProc(groups: ReadonlySet<number>, mark: string | undefined): number
   return found;
 }
 
-/** Reading a file of a process that is just ending fails with ESRCH, for which Deno has no class. */
+/** Reading a file of a process that is just ending, or of the kernel's own, fails with ESRCH, for which Deno has no class. */
 function isGone(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ESRCH";
+  return error instanceof Error && error.message.includes("(os error 3)");
 }
 
 async function fromPs(groups: ReadonlySet<number>, mark: string | undefined): Promise<number[]> {
