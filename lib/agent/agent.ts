@@ -238,7 +238,7 @@ function noLink(bus: Bus, signal: AbortSignal): AbortSignal {
   const gone = new AbortController();
   if (!bus.up) gone.abort();
   void (async () => {
-    for await (const change of bus.changes()) if (change === "down" || signal.aborted) return gone.abort();
+    for await (const change of bus.changes(signal)) if (change === "down") break;
     gone.abort();
   })();
   return gone.signal;

@@ -1,5 +1,5 @@
 /** What this node can do: the capabilities whose programs are here, and the tasks of its Taskfile. */
-import type { Capability, NodeFacts } from "../capability/define.ts";
+import type { Capability } from "../capability/define.ts";
 import type { FixedFacts } from "../capability/messages.ts";
 import type { Host } from "../capability/host.ts";
 import { type CapabilityName, loadCapability } from "../capability/registry.ts";

@@ -36,8 +36,8 @@ export interface Bus extends AsyncDisposable {
   readonly up: boolean;
   /** Resolves as soon as the connection is up. Rejects with the signal's reason, or `unavailable` once it is closed. */
   whenUp(signal: AbortSignal): Promise<void>;
-  /** Each change of `up`, until the connection closes. */
-  changes(): AsyncIterable<"up" | "down">;
+  /** Each change of `up`, until the connection closes or the signal fires. */
+  changes(signal: AbortSignal): AsyncIterable<"up" | "down">;
   publish(subject: string, payload: string, headers?: Headers): void;
   /** @throws {XtaskError} `unavailable` where nobody answers there, `timeout`, `forbidden`, or what the answer says */
   request(subject: string, payload: string, options?: RequestOptions): Promise<Incoming>;
@@ -96,10 +96,10 @@ function busOf(connection: NatsConnection, inboxPrefix: string | undefined): Bus
         await change(signal);
       }
     },
-    async *changes() {
+    async *changes(signal) {
       let last = up;
-      while (!connection.isClosed()) {
-        await change();
+      while (!connection.isClosed() && !signal.aborted) {
+        await change(signal);
         if (up !== last) yield up ? "up" : "down";
         last = up;
       }

@@ -1,4 +1,5 @@
 /** Connecting to NATS: one function, one kind of connection, errors in xtask's words. */
+import { Buffer } from "node:buffer";
 import {
   type Authenticator,
   type ConnectionOptions,
@@ -106,8 +107,17 @@ interface Unconnected extends NatsConnection {
   protocol: ProtocolHandler;
 }
 
-/** nats-core's protocol, with the gaps of its first attempts closed. */
+/** nats-core's protocol, with the gaps in its dialling closed. */
 class Dialer extends ProtocolHandler {
+  #dialling: Promise<void> | undefined;
+
+  override dialLoop(): Promise<void> {
+    this.#dialling ??= this.dodialLoop().finally(() => {
+      this.#dialling = undefined;
+    });
+    return this.#dialling;
+  }
+
   override async dial(server: Server): Promise<void> {
     if (this.isClosed()) throw new errors.ClosedConnectionError();
     const dialled = super.dial(server);
@@ -120,9 +130,18 @@ class Dialer extends ProtocolHandler {
     await dialled;
   }
 
-  /** Before the first success the dial loop tries the next server by itself; a second loop must not begin beside it. */
+  /**
+   * Called when a transport has ended. While dialling that is a failed attempt, and the loop goes on by itself; but a link
+   * may also be lost in the moment between its success and the end of the loop, and then somebody has to dial again.
+   */
   override async disconnected(reason?: Error): Promise<void> {
-    if (this.connectedOnce) await super.disconnected(reason);
+    if (this.#dialling !== undefined) {
+      // Whoever began the loop learns of its failure.
+      await this.#dialling.catch(() => undefined);
+      if (!this.connectedOnce || !this.transport.isClosed || this.isClosed()) return;
+      this.connected = false;
+    }
+    await super.disconnected(reason);
   }
 }
 
@@ -162,7 +181,8 @@ function connectionOptions(options: ConnectOptions, creds: Creds | undefined): C
 function authenticator({ jwt, seed }: Creds): Authenticator {
   const { publicKey, sign } = nkeyFromSeed(seed);
   return (nonce = "") => {
-    return { jwt, nkey: publicKey, sig: sign(new TextEncoder().encode(nonce)).toBase64({ alphabet: "base64url" }) };
+    const sig = Buffer.from(sign(Buffer.from(nonce))).toString("base64url");
+    return { jwt, nkey: publicKey, sig };
   };
 }
 

@@ -50,9 +50,7 @@ Deno.test("aborting while the server has not yet accepted the client ends the at
   const attempt = connect({ servers: `nats://127.0.0.1:${listener.addr.port}`, signal: abort.signal });
   using peer = await listener.accept();
   await peer.write(INFO);
-  const hello = new Uint8Array(1024);
-  const length = await peer.read(hello);
-  assert.match(new TextDecoder().decode(hello.subarray(0, length ?? 0)), /^CONNECT /);
+  assert.match(await readText(peer), /^CONNECT /);
   abort.abort();
   await assert.rejects(attempt, { code: "cancelled" });
 });
@@ -130,6 +128,21 @@ Deno.test("a client without a server can be closed", async () => {
   assert.equal(connection.isClosed(), true);
 });
 
+Deno.test("a link lost in the moment it was made is made again", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const attempt = connect({ servers: `nats://127.0.0.1:${listener.addr.port}` });
+  for (const words of ["PONG\r\n", "PONG\r\n-ERR 'User Authentication Expired'\r\n"]) {
+    using peer = await listener.accept();
+    await greet(peer, words);
+  }
+  using peer = await listener.accept();
+  await greet(peer, "PONG\r\n");
+  const connection = await attempt;
+  connection.publish("here");
+  assert.match(await readText(peer), /^PUB here 0\r\n/);
+  await connection.close();
+});
+
 Deno.test("without reconnect a lost server ends the connection", async () => {
   await using server = await startTestServer();
   const connection = await connect({ servers: server.url, reconnect: false });
@@ -174,6 +187,21 @@ Deno.test("options that cannot work are refused before anything is opened", asyn
 });
 
 const INFO = new TextEncoder().encode('INFO {"server_id":"x","version":"2.11.0","proto":1,"max_payload":1000}\r\n');
+
+/** Plays the server up to its answer to the client's CONNECT and PING. */
+async function greet(peer: Deno.TcpConn, words: string): Promise<void> {
+  await peer.write(INFO);
+  let hello = "";
+  while (!hello.endsWith("PING\r\n")) hello += await readText(peer);
+  await peer.write(new TextEncoder().encode(words));
+}
+
+async function readText(peer: Deno.TcpConn): Promise<string> {
+  const buffer = new Uint8Array(1024);
+  const length = await peer.read(buffer);
+  assert.ok(length !== null, "the client hung up");
+  return new TextDecoder().decode(buffer.subarray(0, length));
+}
 
 /** Returns a function that resolves when the connection has reported, or reports, that status. */
 function watch(connection: NatsConnection): (type: string) => Promise<void> {

@@ -61,7 +61,8 @@ export class DenoTransport implements Transport {
       let buffer = new Uint8Array(READ_BYTES);
       while (true) {
         const length = await conn.read(buffer);
-        if (length === null) break;
+        // What comes after the end was declared must not reach the client: its parser may serve the next transport already.
+        if (length === null || this.isClosed) break;
         if (length <= COPY_BYTES_MAX) {
           yield buffer.slice(0, length);
         } else {
@@ -118,8 +119,9 @@ export class DenoTransport implements Transport {
         let written = 0;
         while (written < bytes.length) written += await conn.write(bytes.subarray(written));
       }
-    } catch (cause) {
-      this.#end(lost(cause));
+    } catch {
+      // The reader meets the same failure, after the last words of the server: often they say why it hung up.
+      this.#dropUnsent();
     } finally {
       this.#writing = undefined;
     }
@@ -127,17 +129,20 @@ export class DenoTransport implements Transport {
 
   #takeUnsent(): Uint8Array {
     const frames = this.#unsent;
-    this.#unsent = [];
-    this.#unsentBytes = 0;
+    this.#dropUnsent();
     const [only] = frames;
     return only !== undefined && frames.length === 1 ? only : Buffer.concat(frames);
+  }
+
+  #dropUnsent(): void {
+    this.#unsent = [];
+    this.#unsentBytes = 0;
   }
 
   #end(error?: Error): void {
     if (this.isClosed) return;
     if (error !== undefined) this.closeError = error;
-    this.#unsent = [];
-    this.#unsentBytes = 0;
+    this.#dropUnsent();
     this.#ended.abort(error);
     if (this.#link === undefined) return;
     release(this.#link.conn);

@@ -1,0 +1,141 @@
+/** The fleet as a program sees it: which nodes there are, and commands asked of them. What `mod.ts` and the CLI stand on. */
+import * as v from "valibot";
+import { type Bus, openBus, type RequestOptions } from "../nats/bus.ts";
+import type { ConnectOptions } from "../nats/connect.ts";
+import { XtaskError } from "../protocol/error.ts";
+import { newCommandId } from "../protocol/id.ts";
+import { NodeRecord } from "../protocol/node.ts";
+import { parseJson, type Schema } from "../protocol/parse.ts";
+import { HEADER, Reply } from "../protocol/run.ts";
+import { selectsOneNode } from "../protocol/selector.ts";
+import { commandSubject, DISCOVER, hubSubject } from "../protocol/subjects.ts";
+import { follow, type FollowEvent } from "./follow.ts";
+
+/** Where to connect, and as whom. */
+export type FleetOptions = ConnectOptions;
+
+/** What is asked. */
+export interface Ask {
+  readonly capability: string;
+  readonly verb: string;
+  readonly input: unknown;
+  /** Ids of the nodes that are asked. */
+  readonly nodes: readonly string[];
+  /** @default a new one */
+  readonly id?: string;
+  readonly deadline?: Date;
+  /** How long each node holds its answer back for a result, in ms. */
+  readonly waitMs?: number;
+}
+
+/** How one node answered. */
+export interface Answer {
+  readonly node: string;
+  readonly reply?: Reply;
+  /** It was not taken, or the node could not be reached. */
+  readonly error?: XtaskError;
+}
+
+/** A command that was asked. */
+export interface Asked {
+  readonly id: string;
+  readonly answers: readonly Answer[];
+}
+
+/** A connection to a fleet. */
+export interface Fleet extends AsyncDisposable {
+  readonly bus: Bus;
+  /**
+   * The nodes that a selector means, those that are away included.
+   *
+   * @throws {XtaskError} `invalid` for a selector that cannot be read
+   */
+  nodes(select?: string): Promise<NodeRecord[]>;
+  /** Asks each node, and resolves when all have answered or cannot. */
+  ask(ask: Ask): Promise<Asked>;
+  /** What happens to a command, until every node's run has ended and all its output has come. */
+  follow(id: string, nodes: readonly string[], signal?: AbortSignal): AsyncIterable<FollowEvent>;
+  /** Asks the hub. */
+  hub<T>(noun: string, verb: string, input: unknown, schema: Schema<T>, options?: RequestOptions): Promise<T>;
+}
+
+const HubNodes = v.object({ nodes: v.array(NodeRecord) });
+/** Without a hub the nodes are asked themselves, and nobody says how many there are. */
+const DISCOVER_MS = 1_000;
+/** Beyond what a node may hold its answer back. */
+const REQUEST_SLACK_MS = 5_000;
+const READ_WAIT_MS = 4_000;
+
+/**
+ * Connects to a fleet.
+ *
+ * @throws {XtaskError} `unavailable`, `unauthenticated`
+ */
+export async function connectFleet(options: FleetOptions): Promise<Fleet> {
+  const bus = await openBus(options);
+  const hub: Fleet["hub"] = async (noun, verb, input, schema, requestOptions) => {
+    const answer = await bus.request(hubSubject(noun, verb), JSON.stringify(input), requestOptions);
+    return parseJson(schema, answer.text(), `hub's answer to ${noun}.${verb}`);
+  };
+  return {
+    bus,
+    hub,
+    async nodes(select = "all") {
+      try {
+        return (await hub("node", "list", { select }, HubNodes)).nodes;
+      } catch (error) {
+        if (XtaskError.from(error).code !== "unavailable") throw error;
+        return await discover(bus, select);
+      }
+    },
+    async ask({ nodes, id = newCommandId(), ...ask }) {
+      return { id, answers: await Promise.all(nodes.map((node) => askNode(bus, node, id, ask))) };
+    },
+    follow: (id, nodes, signal) => follow(bus, id, nodes, signal),
+    [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
+  };
+}
+
+async function askNode(bus: Bus, node: string, id: string, ask: Omit<Ask, "nodes" | "id">): Promise<Answer> {
+  const { capability, verb, input, deadline, waitMs = READ_WAIT_MS } = ask;
+  try {
+    const answer = await bus.request(commandSubject(node, capability, verb), JSON.stringify(input ?? {}), {
+      timeoutMs: waitMs + REQUEST_SLACK_MS,
+      headers: {
+        [HEADER.commandId]: id,
+        [HEADER.wait]: String(waitMs),
+        ...(deadline === undefined ? {} : { [HEADER.deadline]: deadline.toISOString() }),
+      },
+    });
+    return { node, reply: parseJson(Reply, answer.text(), `answer of ${node}`) };
+  } catch (thrown) {
+    const error = XtaskError.from(thrown);
+    if (error.code !== "unavailable" || error.details.length > 0) return { node, error };
+    return {
+      node,
+      error: new XtaskError("unavailable", `Node '${node}' does not answer`, {
+        details: ["is it running? see: xtask nodes"],
+        cause: thrown,
+      }),
+    };
+  }
+}
+
+async function discover(bus: Bus, select: string): Promise<NodeRecord[]> {
+  const found: NodeRecord[] = [];
+  const one = selectsOneNode(select);
+  const enough = new AbortController();
+  const signal = AbortSignal.any([enough.signal, AbortSignal.timeout(DISCOVER_MS)]);
+  for await (const message of bus.gather(DISCOVER, JSON.stringify({ select }), signal)) {
+    found.push(parseJson(NodeRecord, message.text(), "node record"));
+    if (one !== undefined) enough.abort();
+  }
+  return found.sort((a, b) => a.id < b.id ? -1 : 1);
+}
+
+/** The node that could start a command soonest: free slots first, then the load of its cores. */
+export function best(nodes: readonly NodeRecord[]): NodeRecord | undefined {
+  const waiting = ({ slots, queued }: NodeRecord) => slots.free > 0 ? -slots.free / slots.total : queued + 1;
+  const load = ({ load }: NodeRecord) => load.one / load.cores;
+  return [...nodes].sort((a, b) => waiting(a) - waiting(b) || load(a) - load(b))[0];
+}
