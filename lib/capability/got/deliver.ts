@@ -7,7 +7,7 @@ import type { RunContext } from "../define.ts";
 import { download, type DownloadOptions } from "./download.ts";
 import { extract } from "./extract.ts";
 import type { GotInput, GotOutput } from "./got.ts";
-import { confirmPlace, defaultOutput, type Place, removeMade, takePlace } from "./place.ts";
+import { confirmPlace, defaultOutput, isThere, type Place, removeMade, takePlace } from "./place.ts";
 import { progressLog } from "./progress_log.ts";
 import { downloadUrl, publicUrl } from "./url.ts";
 
@@ -170,16 +170,6 @@ async function removeEmptyFolder(path: string): Promise<void> {
     await rmdir(path);
   } catch (error) {
     if (await isThere(path)) throw error;
-  }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }
 

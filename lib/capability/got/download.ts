@@ -1,9 +1,10 @@
 /** From a URL into an open file: resumed where the connection was lost, tried again where that makes sense, hashed on the way. */
 import { createHash, type Hash } from "node:crypto";
 import { XtaskError } from "../../protocol/error.ts";
+import { pause } from "../../os/pause.ts";
 import { openUrl } from "./follow.ts";
 import type { Reply } from "./hop.ts";
-import { FRUITLESS_MAX, pause, pauseMs, RETRY_AFTER_MAX_MS, retryAfterMs, TRIES_MAX } from "./retry.ts";
+import { FRUITLESS_MAX, pauseMs, RETRY_AFTER_MAX_MS, retryAfterMs, TRIES_MAX } from "./retry.ts";
 import { type Resolve, resolveBySystem } from "./route.ts";
 import { publicUrl } from "./url.ts";
 
@@ -83,6 +84,7 @@ export async function download(url: URL, file: Deno.FsFile, options: DownloadOpt
       if (waitMs > RETRY_AFTER_MAX_MS) throw again.reason;
       onRetry?.(again.reason, waitMs);
       await pause(waitMs, signal);
+      signal.throwIfAborted();
     }
   }
 }

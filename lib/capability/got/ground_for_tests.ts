@@ -46,9 +46,14 @@ export async function testGround(): Promise<Ground> {
       kill: () => false,
     }),
     serve(handler) {
-      // An error is what a handler throws to cut the connection; the client is who notices.
-      const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, handler);
-      owned.use(server);
+      const closing = new AbortController();
+      const options = { hostname: "127.0.0.1", port: 0, signal: closing.signal, onListen: () => {} };
+      const server = Deno.serve(options, handler);
+      // Not shutdown(), which waits for answers that a test may never give.
+      owned.defer(() => {
+        closing.abort();
+        return server.finished;
+      });
       return `http://127.0.0.1:${server.addr.port}`;
     },
     files: async () => (await namesUnder(dir, "")).sort(),
@@ -66,13 +71,13 @@ export function isError(code: ErrorCode, message = /./): (error: unknown) => tru
   };
 }
 
-/** A body that ends the connection after some bytes, as a cable that is pulled does. */
+/** A body that ends before the length that its response announces: the server then ends the connection. */
 export function cutBody(bytes: Uint8Array): ReadableStream<Uint8Array> {
   const parts = [bytes];
   return new ReadableStream({
     pull(controller) {
       const part = parts.pop();
-      if (part === undefined) controller.error(new Error("cut on purpose"));
+      if (part === undefined) controller.close();
       else controller.enqueue(part);
     },
   }, { highWaterMark: 0 });

@@ -1,6 +1,7 @@
 /** Where a file may go: under the node's folder and nowhere else, whatever the name says and wherever links lead. */
-import { basename, join, sep } from "node:path";
+import { basename, dirname } from "node:path";
 import { XtaskError } from "../../protocol/error.ts";
+import { inside } from "../inside.ts";
 
 /** A place that has been checked. */
 export interface Place {
@@ -34,7 +35,6 @@ export function segmentProblem(segment: string, windows: boolean): string | unde
   if (segment.includes("\\")) return "has a backslash";
   if (segment.includes("/")) return "has a slash inside a segment";
   if (!segment.isWellFormed()) return "is not well-formed Unicode";
-  if (/^[a-z]:/i.test(segment)) return "begins with a drive letter";
   if (byteLength(segment) > SEGMENT_BYTES_MAX) return `has a segment of more than ${SEGMENT_BYTES_MAX} bytes`;
   if (!windows) return undefined;
   // Windows drops spaces before it looks for a device: "NUL .txt" is NUL.
@@ -48,6 +48,7 @@ export function segmentProblem(segment: string, windows: boolean): string | unde
 export function pathProblem(path: string, windows: boolean): string | undefined {
   if (path === "") return "is empty";
   if (path.startsWith("/")) return "is absolute";
+  if (/^[a-z]:/i.test(path)) return "begins with a drive letter";
   if (byteLength(path) > PATH_BYTES_MAX) return `is longer than ${PATH_BYTES_MAX} bytes`;
   for (const segment of path.split("/")) {
     const problem = segmentProblem(segment, windows);
@@ -99,33 +100,31 @@ export function defaultOutput(url: URL, { extract }: { readonly extract: boolean
 export async function takePlace(dir: string, output: string): Promise<Place> {
   const segments = outputSegments(output);
   const name = segments.at(-1) ?? segments[0];
-  const root = await Deno.realPath(dir);
-  let folder = root;
+  const folder = await inside(dir, segments.slice(0, -1).join("/") || ".");
   const made: string[] = [];
   try {
-    for (const segment of segments.slice(0, -1)) {
-      const next = join(folder, segment);
-      if (await makeFolder(next)) made.push(next);
-      folder = await realFolder(next);
-      if (!isUnder(root, folder)) {
-        throw new XtaskError("invalid", `The output leads out of the node's folder at '${segment}'`);
-      }
+    for (const missing of await missingFolders(folder)) {
+      if (await makeFolder(missing)) made.push(missing);
     }
+    if (!(await Deno.stat(folder)).isDirectory) {
+      throw new XtaskError("conflict", `The output needs a folder '${basename(folder)}', but a file has that name`);
+    }
+    const place = { path: output, name, folder, made };
+    await confirmPlace(place, folder);
+    return place;
   } catch (error) {
     await removeMade(made);
     throw error;
   }
-  return { path: output, name, folder, made };
 }
 
 /**
- * Makes sure that a path in the place's folder still means what it meant when the place was taken.
+ * Makes sure that the place's folder, or a path right in it, still means what it meant when the place was taken.
  *
  * @throws {XtaskError} `conflict` if a folder on the way was swapped for a link
  */
 export async function confirmPlace({ folder }: Place, path: string): Promise<void> {
-  const real = await Deno.realPath(path);
-  if (real !== join(folder, basename(path))) {
+  if (await Deno.realPath(path) !== path || (path !== folder && dirname(path) !== folder)) {
     throw new XtaskError("conflict", "The output folder was replaced while it was in use; try again");
   }
 }
@@ -142,6 +141,24 @@ export async function removeMade(made: readonly string[]): Promise<void> {
   }
 }
 
+/** Whether anything has this path, be it a symlink to nothing. */
+export async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Those of a folder's ancestors and itself that are not there yet, outermost first. */
+async function missingFolders(folder: string): Promise<string[]> {
+  const missing: string[] = [];
+  for (let at = folder; !(await isThere(at)); at = dirname(at)) missing.unshift(at);
+  return missing;
+}
+
 async function makeFolder(path: string): Promise<boolean> {
   try {
     await Deno.mkdir(path);
@@ -150,20 +167,6 @@ async function makeFolder(path: string): Promise<boolean> {
     if (error instanceof Deno.errors.AlreadyExists) return false;
     throw error;
   }
-}
-
-async function realFolder(path: string): Promise<string> {
-  try {
-    const real = await Deno.realPath(path);
-    if ((await Deno.stat(real)).isDirectory) return real;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  throw new XtaskError("conflict", `The output needs a folder '${basename(path)}', but something else has that name`);
-}
-
-function isUnder(root: string, path: string): boolean {
-  return path === root || path.startsWith(root.endsWith(sep) ? root : root + sep);
 }
 
 function byteLength(text: string): number {

@@ -115,7 +115,7 @@ Deno.test({
     for (const output of ["out/x", "up/x", "out/new/x", "up/outside/x", "inside/../out/x"]) {
       await assert.rejects(takePlace(ground.dir, output), isError("invalid"), output);
     }
-    await assert.rejects(takePlace(ground.dir, "dangling/x"), isError("conflict"));
+    await assert.rejects(takePlace(ground.dir, "dangling/x"), isError("invalid"));
     assert.deepEqual([...Deno.readDirSync(ground.outside)], [], "nothing may be made outside");
   },
 });
@@ -139,4 +139,6 @@ Deno.test("a file where a folder is needed is a conflict", async () => {
   await using ground = await testGround();
   await Deno.writeTextFile(join(ground.dir, "file"), "");
   await assert.rejects(takePlace(ground.dir, "file/x"), isError("conflict"));
+  await assert.rejects(takePlace(ground.dir, "file/more/x"), isError("invalid"));
+  assert.deepEqual(await ground.files(), ["file"]);
 });

@@ -1,5 +1,4 @@
 /** When to try a download again, and when to give it up. */
-import { setTimeout as sleep } from "node:timers/promises";
 
 /** Tries in a row that got no further before a download is given up. */
 export const FRUITLESS_MAX = 5;
@@ -29,14 +28,4 @@ export function retryAfterMs(header: string | undefined, now: number): number | 
   // Date.parse reads nearly anything as a date, "-5" too; HTTP's dates begin with the day's name.
   const at = /^[A-Z][a-z]{2}/.test(header) ? Date.parse(header) : NaN;
   return Number.isNaN(at) ? undefined : Math.max(0, at - now);
-}
-
-/** Waits. Rejects with the signal's reason as soon as it is aborted. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(ms, undefined, { signal });
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { pause, pauseMs, retryAfterMs } from "./retry.ts";
+import { pauseMs, retryAfterMs } from "./retry.ts";
 
 Deno.test("pauses double, are spread over their upper half, and stay within 30 s", () => {
   fc.assert(fc.property(fc.nat(200), fc.nat(999), (fruitless, thousandths) => {
@@ -16,12 +16,4 @@ Deno.test("Retry-After is read as seconds or as a date, and otherwise not at all
   assert.equal(retryAfterMs("Tue, 01 Jan 2030 00:00:05 GMT", now), 5000);
   assert.equal(retryAfterMs("Mon, 31 Dec 2029 00:00:00 GMT", now), 0);
   for (const header of [undefined, "soon", "-5", ""]) assert.equal(retryAfterMs(header, now), undefined);
-});
-
-Deno.test("a pause ends with the reason of the signal", async () => {
-  const reason = new Error("enough");
-  const waiting = new AbortController();
-  const paused = pause(3_600_000, waiting.signal);
-  waiting.abort(reason);
-  await assert.rejects(paused, reason);
 });

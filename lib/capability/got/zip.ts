@@ -39,10 +39,18 @@ export async function extractZip(file: Deno.FsFile, tree: Tree, signal: AbortSig
 
 async function extractFile(entry: FileEntry, tree: Tree): Promise<void> {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-  const unpacked = entry.getData(writable);
-  const written = tree.file(entry.filename, readable, entry.executable);
-  const outcomes = await Promise.allSettled([written, unpacked]);
-  // What the tree refused is the reason; the other side then only reports a closed stream.
+  // Each side that fails ends the other, which would otherwise wait for it for ever. The tree comes first: what it refused is
+  // the reason, and the other side then only reports a closed stream.
+  const outcomes = await Promise.allSettled([
+    tree.file(entry.filename, readable, entry.executable).catch(async (error) => {
+      await readable.cancel(error);
+      throw error;
+    }),
+    entry.getData(writable).catch(async (error) => {
+      if (!writable.locked) await writable.abort(error);
+      throw error;
+    }),
+  ]);
   for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
 }
 
