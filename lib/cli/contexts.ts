@@ -1,0 +1,88 @@
+/** Contexts: the fleets that this person can reach, by name, and which one is meant. */
+import * as v from "valibot";
+import { writeSecretFile } from "../os/secret_file.ts";
+import { XtaskError } from "../protocol/error.ts";
+import { parseJson } from "../protocol/parse.ts";
+
+const Name = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, "expected letters, digits, '-', '_' and '.'"),
+);
+
+/** A fleet that can be reached. */
+export const Context = v.object({
+  name: Name,
+  /** NATS address. */
+  url: v.string(),
+  /** Path of the credential. */
+  creds: v.string(),
+  http: v.optional(v.string()),
+  project: v.string(),
+  /** Path of a CA certificate that the server's is checked against, where the system's do not do. */
+  ca: v.optional(v.string()),
+});
+/** A fleet that can be reached. */
+export type Context = v.InferOutput<typeof Context>;
+
+/** The contexts kept in a folder. */
+export interface Contexts {
+  list(): Promise<Context[]>;
+  /** Name of the one that is meant where none is given. */
+  current(): Promise<string | undefined>;
+  /** @throws {XtaskError} `not_found` */
+  get(name: string): Promise<Context>;
+  /** Writes a context and its credential; it becomes the current one. */
+  save(context: Omit<Context, "creds">, creds: string): Promise<Context>;
+  use(name: string): Promise<void>;
+  remove(name: string): Promise<void>;
+}
+
+/** The contexts below the configuration folder. */
+export function contextsIn(config: string): Contexts {
+  const folder = `${config}/contexts`;
+  const file = (name: string) => `${folder}/${v.parse(Name, name)}.json`;
+  const read = async (path: string) => {
+    try {
+      return await Deno.readTextFile(path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  };
+  const get = async (name: string) => {
+    const text = v.is(Name, name) ? await read(file(name)) : undefined;
+    if (text !== undefined) return parseJson(Context, text, `context ${name}`);
+    throw new XtaskError("not_found", `There is no context '${name}'`, { details: ["see: xtask context ls"] });
+  };
+  return {
+    get,
+    async list() {
+      const names: string[] = [];
+      try {
+        for await (const { name } of Deno.readDir(folder)) if (name.endsWith(".json")) names.push(name.slice(0, -5));
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+      return await Promise.all(names.sort().map(get));
+    },
+    current: async () => (await read(`${config}/context`))?.trim() || undefined,
+    async save(context, creds) {
+      await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+      const saved: Context = { ...context, creds: `${folder}/${v.parse(Name, context.name)}.creds` };
+      await writeSecretFile(saved.creds, creds);
+      await writeSecretFile(file(context.name), JSON.stringify(saved, undefined, 2));
+      await writeSecretFile(`${config}/context`, context.name);
+      return saved;
+    },
+    async use(name) {
+      await get(name);
+      await writeSecretFile(`${config}/context`, name);
+    },
+    async remove(name) {
+      const { creds } = await get(name);
+      await Deno.remove(file(name));
+      if (creds.startsWith(folder)) await Deno.remove(creds);
+      if ((await read(`${config}/context`))?.trim() === name) await Deno.remove(`${config}/context`);
+    },
+  };
+}

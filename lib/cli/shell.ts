@@ -1,0 +1,111 @@
+/** The surroundings of one invocation: arguments aside, all that a command reads from or writes to its shell. */
+import { XtaskError } from "../protocol/error.ts";
+import { connectFleet, type Fleet } from "../client/fleet.ts";
+import { type Context, type Contexts, contextsIn } from "./contexts.ts";
+import { type Paths, pathsOf } from "./paths.ts";
+
+/** What a command gets as `this`. */
+export interface Shell {
+  readonly process: ShellProcess;
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly paths: Paths;
+  readonly contexts: Contexts;
+  /** What stood behind `--`. */
+  readonly rest: readonly string[];
+  /** Whether output may be coloured. */
+  readonly color: boolean;
+  /** A line on standard output. */
+  print(line: string): void;
+  /** A line on standard error: for people, never part of the answer. */
+  note(line: string): void;
+  /** Ends the process with this code once the command is through. */
+  exit(code: number): void;
+  /** The fleet that is meant: by `--context`, the environment, or the current context. */
+  context(name?: string): Promise<Context>;
+  connect(name?: string, signal?: AbortSignal): Promise<Fleet>;
+}
+
+/** What the CLI library wants of a process. */
+export interface ShellProcess {
+  readonly stdout: { write(text: string): void };
+  readonly stderr: { write(text: string): void };
+  readonly env: Readonly<Partial<Record<string, string>>>;
+  exitCode?: number | string | null;
+}
+
+/** The shell that this process was started from. */
+export function createShell(rest: readonly string[]): Shell {
+  const env = Deno.env.toObject();
+  const paths = pathsOf((name) => env[name]);
+  const contexts = contextsIn(paths.config);
+  const color = env.NO_COLOR === undefined && env.TERM !== "dumb" && Deno.stdout.isTerminal();
+  const process: ShellProcess = {
+    stdout: { write: (text) => writeAll(Deno.stdout, text) },
+    stderr: { write: (text) => writeAll(Deno.stderr, text) },
+    env: color ? env : { ...env, STRICLI_NO_COLOR: "1" },
+  };
+  const context = async (name?: string): Promise<Context> => {
+    const chosen = name ?? env.XTASK_CONTEXT;
+    if (chosen !== undefined) return await contexts.get(chosen);
+    const url = env.XTASK_NATS_URL ?? env.NATS_URL;
+    const creds = env.XTASK_NATS_CREDS ?? env.NATS_CREDS;
+    if (url !== undefined && creds !== undefined) {
+      return {
+        name: "environment",
+        url,
+        creds,
+        project: env.XTASK_PROJECT ?? "default",
+        ...(env.NATS_CA === undefined ? {} : { ca: env.NATS_CA }),
+      };
+    }
+    const current = await contexts.current();
+    if (current !== undefined) return await contexts.get(current);
+    throw new XtaskError("unavailable", "No hub is known here", {
+      details: ["start one: xtask up", "or join one with a token from its owner: xtask auth join --hub URL TOKEN"],
+    });
+  };
+  return {
+    process,
+    env,
+    cwd: Deno.cwd(),
+    paths,
+    contexts,
+    rest,
+    color,
+    print: (line) => process.stdout.write(`${line}\n`),
+    note: (line) => process.stderr.write(`${line}\n`),
+    exit: (code) => void (process.exitCode = code),
+    context,
+    async connect(name, signal) {
+      const { url, creds, ca } = await context(name);
+      let text: string;
+      try {
+        text = await Deno.readTextFile(creds);
+      } catch (cause) {
+        throw new XtaskError("unauthenticated", `The credential ${creds} cannot be read`, {
+          details: [(cause as Error).message],
+          cause,
+        });
+      }
+      return await connectFleet({
+        servers: url,
+        creds: text,
+        name: "xtask cli",
+        ...(ca === undefined ? {} : { tls: { ca: await Deno.readTextFile(ca) } }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+    },
+  };
+}
+
+/** A reader that has gone (`xtask … | head`) is no error of ours: there is nobody left to write for. */
+function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) Deno.exit(141);
+    throw error;
+  }
+}
