@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import {
   type Authenticator,
+  type AuthorizationError,
   type ConnectionOptions,
   errors,
   type NatsConnection,
@@ -9,6 +10,7 @@ import {
   ProtocolHandler,
   type Server,
   setTransportFactory,
+  type UserAuthenticationExpiredError,
 } from "@nats-io/nats-core/internal";
 import { decodeJwt } from "../auth/jwt.ts";
 import { type Creds, parseCreds } from "../auth/creds.ts";
@@ -110,6 +112,17 @@ interface Unconnected extends NatsConnection {
 /** nats-core's protocol, with the gaps in its dialling closed. */
 class Dialer extends ProtocolHandler {
   #dialling: Promise<void> | undefined;
+  #refusal: Error | undefined;
+
+  override handleAuthError(refusal: AuthorizationError | UserAuthenticationExpiredError): void {
+    this.#refusal = refusal;
+    super.handleAuthError(refusal);
+  }
+
+  /** Where a refusal comes together with the success of dialling, nats-core forgets why it gave up. */
+  override close(reason?: Error): Promise<void> {
+    return super.close(this.abortReconnect ? this.#refusal : reason);
+  }
 
   override dialLoop(): Promise<void> {
     this.#dialling ??= this.dodialLoop().finally(() => {
