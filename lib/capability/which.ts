@@ -36,7 +36,7 @@ const which: Capability = defineCapability({
         found: v.array(Found),
         missing: v.pipe(v.array(v.string()), v.description("Names that are no executable on this node")),
       }),
-      cli: { positional: "names" },
+      cli: { positional: "names", exitCode: (output) => (output as { missing: string[] }).missing.length > 0 ? 1 : 0 },
       async run({ names }, context) {
         const { dir, env, platform: { os } } = context.node;
         const where = { path: env.PATH ?? "", os, dir, ...(env.PATHEXT === undefined ? {} : { pathext: env.PATHEXT }) };

@@ -1,0 +1,233 @@
+/** `xtask up` and `xtask agent`: the processes that stay. */
+import type { Labels } from "../../protocol/node.ts";
+import { Labels as LabelsSchema } from "../../protocol/node.ts";
+import { Id, isId, nodeIdFromHostname } from "../../protocol/id.ts";
+import { SLOTS_DEFAULT_MIN } from "../../protocol/limits.ts";
+import { parse } from "../../protocol/parse.ts";
+import { XtaskError } from "../../protocol/error.ts";
+import { CAPABILITY_NAMES, type CapabilityName, isCapabilityName } from "../../capability/registry.ts";
+import { writeSecretFile } from "../../os/secret_file.ts";
+import { join, type Log, type NodeOptions, startNode, startUp, type Up } from "../../system.ts";
+import { assetPath } from "../assets.ts";
+import type { Shell } from "../shell.ts";
+import { untilStopped } from "../signals.ts";
+import { styled } from "../terminal.ts";
+
+/** What can be said about a machine as a node. */
+export interface NodeFlags {
+  readonly name?: string;
+  readonly dir?: string;
+  readonly label?: readonly string[];
+  readonly slots?: number;
+  readonly allow?: readonly string[];
+  readonly json: boolean;
+}
+
+/** Flags of `xtask up`. */
+export interface UpFlags extends NodeFlags {
+  readonly host: string;
+  readonly natsPort: number;
+  readonly leafPort: number;
+  readonly httpPort: number;
+  readonly project: string;
+  readonly noAgent: boolean;
+}
+
+/** Starts a hub and stays until it is told to stop. */
+export async function up(this: Shell, flags: UpFlags): Promise<void> {
+  const { host, natsPort, leafPort, httpPort, noAgent, json } = flags;
+  const options = await nodeOptions(this, flags);
+  using stop = untilStopped(this);
+  const running = await startUp({
+    ...options,
+    home: this.paths.data,
+    natsServer: await assetPath(this, "nats-server"),
+    host,
+    natsPort,
+    leafPort,
+    httpPort,
+    project: parse(Id, flags.project, "project id"),
+    agent: !noAgent,
+  }, stop.signal);
+  await using stack = new AsyncDisposableStack();
+  stack.use(running);
+  await this.contexts.save(
+    { name: "local", url: running.server.url, http: running.http.url, project: running.project },
+    running.adminCreds,
+  );
+  if (json) this.print(JSON.stringify(summaryOf(this, running, options.dir)));
+  else this.print(summaryText(this, running, options.dir));
+  await stop.until(running.failed);
+  if (!json) this.note("Stopping: no new commands; running ones may finish …");
+  await running.agent?.drain(stop.patience);
+}
+
+/** Flags of `xtask agent`. */
+export interface AgentFlags extends NodeFlags {
+  readonly hub?: string;
+  readonly join?: string;
+  readonly ca?: string;
+}
+
+/** Makes this machine a node and stays until it is told to stop. */
+export async function agent(this: Shell, flags: AgentFlags): Promise<void> {
+  const servers = flags.hub ?? this.env.XTASK_NATS_URL;
+  if (servers === undefined) {
+    throw new XtaskError("invalid", "Which hub shall this machine join?", {
+      details: ["give its address: xtask agent --hub nats://HOST:4222 --join TOKEN", "or set XTASK_NATS_URL"],
+    });
+  }
+  const options = await nodeOptions(this, flags);
+  const { node } = options;
+  const home = `${this.paths.data}/agent`;
+  using stop = untilStopped(this);
+  const ca = flags.ca === undefined ? {} : { tlsCa: await Deno.readTextFile(flags.ca) };
+  const creds = await credsOf(this, flags, { servers, node, home, ...ca });
+  await using running = await startNode({ ...options, home, servers, creds, ...ca }, stop.signal);
+  const { capabilities, tasks, slots } = running.record;
+  if (flags.json) {
+    this.print(
+      JSON.stringify({
+        type: "ready",
+        node,
+        hub: servers,
+        dir: options.dir,
+        home,
+        capabilities,
+        unavailable: running.unavailable,
+      }),
+    );
+  } else {
+    this.print(`Node ${styled(node, "bold", this.color)} of ${servers} takes commands`);
+    this.print(
+      `  offers  ${
+        capabilities.map(({ name }) => name).join(", ")
+      }; ${tasks.length} task(s) of ${options.dir}; ${slots.total} slots`,
+    );
+    for (const { name, reason } of running.unavailable) this.print(`  without ${name}: ${reason}`);
+  }
+  await stop.until(running.failed);
+  if (!flags.json) this.note("Stopping: no new commands; running ones may finish …");
+  await running.drain(stop.patience);
+}
+
+async function credsOf(
+  shell: Shell,
+  { join: token }: AgentFlags,
+  { servers, node, home, tlsCa }: { servers: string; node: string; home: string; tlsCa?: string },
+): Promise<string> {
+  const path = shell.env.XTASK_NATS_CREDS ?? `${home}/${node}.creds`;
+  if (token !== undefined) {
+    const { creds, role } = await join({ servers, token, name: node, ...(tlsCa === undefined ? {} : { tlsCa }) });
+    if (role !== "node") {
+      throw new XtaskError("invalid", `This token invites a person (${role})`, { details: ["use: xtask auth join"] });
+    }
+    await Deno.mkdir(home, { recursive: true, mode: 0o700 });
+    await writeSecretFile(`${home}/${node}.creds`, creds);
+    return creds;
+  }
+  try {
+    return await Deno.readTextFile(path);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new XtaskError("unauthenticated", `Node '${node}' has not joined this hub yet`, {
+      details: ["on the hub's machine: xtask auth invite --role node", "then paste here the line that it prints"],
+      cause,
+    });
+  }
+}
+
+async function nodeOptions(shell: Shell, flags: NodeFlags): Promise<NodeOptions> {
+  const hostname = Deno.hostname();
+  const name = flags.name ?? nodeIdFromHostname(hostname);
+  const dir = await realFolder(flags.dir ?? shell.cwd);
+  const { allow = CAPABILITY_NAMES } = flags;
+  const names = allow.flatMap((part) => part.split(",")).map((part) => part.trim());
+  for (const one of names) {
+    if (isCapabilityName(one)) continue;
+    throw new XtaskError("invalid", `There is no capability '${one}'`, {
+      details: [`there are ${CAPABILITY_NAMES.join(", ")}`],
+    });
+  }
+  if (!isId(name)) parse(Id, name, "node id");
+  const slots = flags.slots ?? Math.max(SLOTS_DEFAULT_MIN, navigator.hardwareConcurrency);
+  if (!Number.isInteger(slots) || slots < 1 || slots > 1_000) {
+    throw new XtaskError("invalid", `A node cannot have ${slots} slots`, { details: ["expected 1 to 1000"] });
+  }
+  return {
+    node: name,
+    dir,
+    hostname,
+    labels: labelsOf(flags.label ?? []),
+    slots,
+    allow: names as CapabilityName[],
+    known: names.includes("task") ? { task: await assetPath(shell, "task") } : {},
+    env: childEnv(shell.env),
+    log: logTo(shell, flags.json),
+  };
+}
+
+/** What children of runs inherit: everything but xtask's own settings and credentials. */
+function childEnv(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(XTASK_|NATS_)|^INIT_CWD$/.test(name)));
+}
+
+function labelsOf(pairs: readonly string[]): Labels {
+  const labels = Object.fromEntries(pairs.map((pair) => {
+    const at = pair.indexOf("=");
+    if (at < 1) throw new XtaskError("invalid", `'${pair}' is no label`, { details: ["expected --label key=value"] });
+    return [pair.slice(0, at), pair.slice(at + 1)];
+  }));
+  return parse(LabelsSchema, labels, "labels");
+}
+
+async function realFolder(path: string): Promise<string> {
+  try {
+    const real = await Deno.realPath(path);
+    if ((await Deno.stat(real)).isDirectory) return real;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  throw new XtaskError("not_found", `There is no folder ${path}`, {
+    details: ["give the folder of your Taskfile with --dir"],
+  });
+}
+
+/** Log lines go to standard error: for people as text, with `--json` one object each. */
+function logTo(shell: Shell, json: boolean): Log {
+  return (part, level, message) => {
+    const at = new Date().toISOString();
+    if (json) return shell.note(JSON.stringify({ at, level, part, message }));
+    const style = level === "error" ? "red" : level === "warn" ? "yellow" : "dim";
+    shell.note(styled(`${at.slice(11, 19)} ${part}: ${message}`, style, shell.color));
+  };
+}
+
+function summaryOf(shell: Shell, { server, http, agent, project }: Up, dir: string) {
+  return {
+    type: "ready",
+    natsUrl: server.url,
+    leafPort: server.leafPort,
+    httpUrl: http.url,
+    node: agent?.record.id,
+    project,
+    dir,
+    home: shell.paths.data,
+  };
+}
+
+function summaryText(shell: Shell, running: Up, dir: string): string {
+  const { natsUrl, httpUrl, node, project, home } = summaryOf(shell, running, dir);
+  const bold = (text: string) => styled(text, "bold", shell.color);
+  const without = (running.agent?.unavailable ?? []).map(({ name, reason }) => `           without ${name}: ${reason}`);
+  return [
+    `${bold("xtask is up")}`,
+    `  NATS     ${bold(natsUrl)}    (for other programs: eval "$(xtask env)")`,
+    `  HTTP     ${bold(httpUrl)}    /healthz /readyz`,
+    node === undefined ? `  node     none (--no-agent)` : `  node     ${bold(node)}, tasks of ${dir}`,
+    ...without,
+    `  project  ${project}`,
+    `  kept in  ${home}`,
+    `  try      xtask nodes  ·  xtask task list --on ${node ?? "all"}  ·  add a machine: xtask auth invite`,
+  ].join("\n");
+}

@@ -1,0 +1,97 @@
+/** `xtask logs`, `events`, `alerts`: what the fleet says, since when it is wanted, and live. */
+import { logEvents } from "../../client/follow.ts";
+import { readStream, STREAM } from "../../nats/streams.ts";
+import { ALERTS_STORED, LOGS_ANY, logsOfNode, storedEvents } from "../../protocol/subjects.ts";
+import { parseDuration } from "../duration.ts";
+import { LineWriter } from "../lines.ts";
+import type { Shell } from "../shell.ts";
+import { untilStopped } from "../signals.ts";
+import { harmless, styled } from "../terminal.ts";
+import type { FleetFlags } from "./nodes.ts";
+
+/** Flags of these commands. */
+export interface StreamFlags extends FleetFlags {
+  readonly since?: string;
+  /** End with what is there now. */
+  readonly noFollow: boolean;
+  readonly node?: string;
+}
+
+/** Flags of `xtask events`. */
+export interface EventFlags extends StreamFlags {
+  readonly type?: readonly string[];
+}
+
+/** Output of all runs, and what the agents themselves say. */
+export async function logs(this: Shell, flags: StreamFlags): Promise<void> {
+  const { json, node } = flags;
+  const standings = new Map<string, { bytes: number; total: number | undefined }>();
+  let lines: LineWriter | undefined;
+  const subjects = node === undefined ? [LOGS_ANY] : logsOfNode(node);
+  for await (const message of messages(this, flags, STREAM.logs, subjects)) {
+    const [, , author = "", command] = message.subject.split(".");
+    const name = command === undefined ? author : `${author} ${command}`;
+    // Joining in the middle: what came before is not missing, it was not asked for.
+    const standing = standings.get(name) ??
+      { bytes: Number(message.header("Xtask-Log-Offset") ?? 0), total: undefined };
+    standings.set(name, standing);
+    for (const event of logEvents(name, message, standing)) {
+      if (event.type !== "log") continue;
+      for (const { stream, bytes } of event.pieces) {
+        if (json) {
+          this.print(
+            JSON.stringify({
+              type: "log",
+              node: author,
+              id: command,
+              stream,
+              at: event.at.toISOString(),
+              text: new TextDecoder().decode(bytes),
+            }),
+          );
+        } else (lines ??= new LineWriter(this, [...standings.keys()])).write(name, stream, bytes);
+      }
+    }
+    if (lines !== undefined && !lines.knows(name)) lines = new LineWriter(this, [...standings.keys()]);
+  }
+}
+
+/** Events of the project. */
+export async function events(this: Shell, flags: EventFlags): Promise<void> {
+  const { project } = await this.context(flags.context);
+  for await (const message of messages(this, flags, STREAM.events, [storedEvents(project)])) {
+    const [, , , type = "", node = ""] = message.subject.split(".");
+    if (flags.type !== undefined && !flags.type.includes(type)) continue;
+    if (flags.node !== undefined && flags.node !== node) continue;
+    const text = new TextDecoder().decode(message.data);
+    if (flags.json) this.print(text);
+    else this.print(`${styled(message.time.toISOString(), "dim", this.color)} ${type} ${oneLine(text)}`);
+  }
+}
+
+/** Alerts of the project. */
+export async function alerts(this: Shell, flags: StreamFlags): Promise<void> {
+  for await (const message of messages(this, flags, STREAM.alerts, [ALERTS_STORED])) {
+    const text = new TextDecoder().decode(message.data);
+    if (flags.json) this.print(text);
+    else this.print(`${styled(message.time.toISOString(), "dim", this.color)} ${oneLine(text)}`);
+  }
+}
+
+async function* messages(
+  shell: Shell,
+  { context, since, noFollow }: StreamFlags,
+  stream: string,
+  subjects: readonly string[],
+) {
+  await using fleet = await shell.connect(context);
+  using stop = untilStopped(shell);
+  const from = since === undefined
+    ? noFollow ? "first" as const : "new" as const
+    : { time: new Date(Date.now() - parseDuration(since)) };
+  yield* readStream(fleet.bus, stream, { subjects, from, follow: !noFollow, signal: stop.signal });
+}
+
+function oneLine(text: string): string {
+  return harmless(text, { color: false }).replaceAll("\n", " ");
+}

@@ -1,0 +1,98 @@
+/** Runs what was typed: on this machine, or on nodes of the fleet. */
+import type { Capability } from "../capability/define.ts";
+import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
+import { deadlineOf, type Placement } from "./invoke.ts";
+import type { Shell } from "./shell.ts";
+
+/** What was typed. */
+export interface Typed {
+  readonly capability: Capability;
+  readonly verb: string;
+  readonly input: unknown;
+  readonly placement: Placement;
+}
+
+/** Runs it and sets the exit code. */
+export async function execute(shell: Shell, typed: Typed): Promise<void> {
+  const { on, any } = typed.placement;
+  if (on !== undefined && any !== undefined) {
+    throw new XtaskError("invalid", "--on and --any exclude each other", {
+      details: ["--on runs on every node that matches, --any on the best one"],
+    });
+  }
+  if (on === undefined && any === undefined) return await executeHere(shell, typed);
+  const { executeThere } = await import("./there.ts");
+  await executeThere(shell, typed);
+}
+
+async function executeHere(shell: Shell, { capability, verb, input, placement }: Typed): Promise<void> {
+  const { json, detach } = placement;
+  if (detach) {
+    throw new XtaskError("invalid", "--detach needs a node to leave it to", { details: ["add --on SELECTOR"] });
+  }
+  const { runHere } = await import("../capability/here.ts");
+  const stop = new AbortController();
+  const deadline = deadlineOf(placement);
+  const timer = deadline === undefined ? undefined : setTimeout(
+    () => stop.abort(new XtaskError("timeout", "The command's deadline passed")),
+    deadline.getTime() - Date.now(),
+  );
+  // A program that shares our terminal gets Ctrl-C itself and decides; we only pass on how it ended.
+  const onInterrupt = () => json && stop.abort(new XtaskError("cancelled", "Cancelled"));
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  try {
+    const { data, exitCode = 0 } = await runHere(capability, verb, input, {
+      dir: shell.cwd,
+      env: shell.env,
+      tools: await knownTools(shell, capability),
+      signal: stop.signal,
+      ...(json ? { output: (stream, bytes) => printLog(shell, stream, bytes) } : {}),
+    });
+    const code = exitCode === 0 ? capability.verbs[verb]?.cli?.exitCode?.(data) ?? 0 : exitCode;
+    if (json) {
+      shell.print(
+        JSON.stringify({
+          type: "result",
+          node: "local",
+          capability: capability.name,
+          verb,
+          state: exitCode === 0 ? "succeeded" : "failed",
+          exitCode,
+          data,
+        }),
+      );
+    }
+    shell.exit(code);
+  } catch (thrown) {
+    const error = XtaskError.from(thrown);
+    if (!json) throw error;
+    shell.print(
+      JSON.stringify({
+        type: "result",
+        node: "local",
+        capability: capability.name,
+        verb,
+        state: "failed",
+        error: error.toWire(),
+      }),
+    );
+    shell.exit(ERROR_CODES[error.code].exit);
+  } finally {
+    clearTimeout(timer);
+    Deno.removeSignalListener("SIGINT", onInterrupt);
+  }
+}
+
+function printLog(shell: Shell, stream: "out" | "err", bytes: Uint8Array): void {
+  shell.print(JSON.stringify({ type: "log", node: "local", stream, text: new TextDecoder().decode(bytes) }));
+}
+
+/** The executables that xtask brings along, where the capability runs one. */
+export async function knownTools(
+  shell: Shell,
+  { tools = {} }: Pick<Capability, "tools">,
+): Promise<Record<string, string>> {
+  if (!("task" in tools)) return {};
+  const { assetPath } = await import("./assets.ts");
+  return { task: await assetPath(shell, "task") };
+}

@@ -1,0 +1,182 @@
+/** The command line of a capability's verb, derived from its definition: parse flags into input, run it here or there. */
+import { buildCommand, type Command } from "@stricli/core";
+import type { Capability, Verb } from "../capability/define.ts";
+import { type Field, fieldsOf } from "../capability/fields.ts";
+import { XtaskError } from "../protocol/error.ts";
+import { parseDuration } from "./duration.ts";
+import type { Shell } from "./shell.ts";
+
+/** What every command of a capability can be told beside its input. */
+export interface Placement {
+  /** Every node that this selector means. */
+  readonly on?: string;
+  /** The best one of them. */
+  readonly any?: string;
+  readonly json: boolean;
+  readonly detach: boolean;
+  readonly deadline?: string;
+  readonly id?: string;
+  readonly context?: string;
+}
+
+type Flags = Placement & Readonly<Record<string, unknown>>;
+
+const text = (input: string) => input;
+
+const PLACEMENT_FLAGS = {
+  on: {
+    kind: "parsed",
+    parse: text,
+    optional: true,
+    brief: "Run on every node that this selects: all, an id, os=linux,has=docker",
+    placeholder: "SELECTOR",
+  },
+  any: {
+    kind: "parsed",
+    parse: text,
+    optional: true,
+    brief: "Run on the best node that this selects",
+    placeholder: "SELECTOR",
+  },
+  json: {
+    kind: "boolean",
+    default: false,
+    withNegated: false,
+    brief: "Print one JSON object a line, and nothing else",
+  },
+  detach: { kind: "boolean", default: false, withNegated: false, brief: "Print the command's id and leave it running" },
+  deadline: {
+    kind: "parsed",
+    parse: text,
+    optional: true,
+    brief: "End it after this long: 90s, 10m, 2h",
+    placeholder: "DURATION",
+  },
+  id: {
+    kind: "parsed",
+    parse: text,
+    optional: true,
+    brief: "Command id; the same id runs once, however often it is asked",
+    placeholder: "ULID",
+  },
+  context: {
+    kind: "parsed",
+    parse: text,
+    optional: true,
+    brief: "The fleet that is meant; see xtask context",
+    placeholder: "NAME",
+  },
+} as const;
+
+/** Names of the flags that every command of a capability has, which no input may use. */
+export const PLACEMENT_NAMES = Object.keys(PLACEMENT_FLAGS);
+
+/** The command of one verb. */
+export function verbCommand(capability: Capability, verbName: string, verb: Verb): Command<Shell> {
+  const fields = fieldsOf(verb.input);
+  const positional = [verb.cli?.positional ?? []].flat().map((name) => field(fields, name));
+  const flagged = fields.filter(({ name }) => !positional.some((other) => other.name === name));
+  const parameters = {
+    flags: { ...Object.fromEntries(flagged.map((one) => [one.name, flagOf(one)])), ...PLACEMENT_FLAGS },
+    positional: positionalOf(positional, verb),
+  };
+  // The library infers types from literal parameters; these are made from data, and `inputOf` and the verb's schema check them.
+  return buildCommand(
+    {
+      docs: { brief: verb.summary },
+      parameters,
+      loader: async () => {
+        const { execute } = await import("./execute.ts");
+        return async function (this: Shell, flags: Flags, ...args: unknown[]) {
+          await execute(this, {
+            capability,
+            verb: verbName,
+            input: inputOf(this.rest, fields, positional, verb, flags, args),
+            placement: flags,
+          });
+        };
+      },
+    } as unknown as Parameters<typeof buildCommand<Record<string, unknown>, unknown[], Shell>>[0],
+  ) as Command<Shell>;
+}
+
+function field(fields: readonly Field[], name: string): Field {
+  const found = fields.find((one) => one.name === name);
+  if (found === undefined) {
+    throw new TypeError(`Cannot place '${name}' on the command line as the input has no such field`);
+  }
+  return found;
+}
+
+function flagOf({ name, kind, required, description, choices }: Field) {
+  const brief = choices === undefined ? description : `${description} (${choices.join(", ")})`;
+  if (kind === "boolean") return { kind: "boolean", optional: true, withNegated: false, brief };
+  const variadic = kind === "list" || kind === "map" ? { variadic: true } : {};
+  const placeholder = kind === "map" ? "NAME=VALUE" : kind === "number" ? "NUMBER" : name.toUpperCase();
+  return { kind: "parsed", parse: text, optional: !required, brief, placeholder, ...variadic };
+}
+
+function positionalOf(fields: readonly Field[], { cli }: Verb) {
+  const last = fields.at(-1);
+  const parameter = ({ name, description, required }: Field) => ({
+    brief: description,
+    placeholder: name,
+    parse: text,
+    // What comes behind `--` may stand in for it; the schema says so if it does not.
+    optional: !required || cli?.rest !== undefined,
+  });
+  if (last?.kind === "list") {
+    if (fields.length === 1) return { kind: "array", parameter: parameter(last) };
+    throw new TypeError("Cannot place a list behind other positional fields");
+  }
+  return { kind: "tuple", parameters: fields.map(parameter) };
+}
+
+/** The verb's input as it was typed; its schema has the last word on it. */
+export function inputOf(
+  rest: readonly string[],
+  fields: readonly Field[],
+  positional: readonly Field[],
+  { cli }: Verb,
+  flags: Readonly<Record<string, unknown>>,
+  args: readonly unknown[],
+): Record<string, unknown> {
+  const input: Record<string, unknown> = {};
+  const last = positional.at(-1);
+  if (rest.length > 0 && cli?.rest === undefined) {
+    throw new XtaskError("invalid", "Nothing is expected behind '--' here", {
+      details: [`leave out: -- ${rest.join(" ")}`],
+    });
+  }
+  const behind = cli?.rest === "keep-dashes" && rest.length > 0 ? ["--", ...rest] : rest;
+  if (last?.kind === "list") input[last.name] = [...args, ...behind];
+  else positional.forEach((one, index) => args[index] === undefined || (input[one.name] = convert(one, args[index])));
+  for (const one of fields) {
+    const value = flags[one.name];
+    if (value !== undefined && !positional.includes(one)) input[one.name] = convert(one, value);
+  }
+  return input;
+}
+
+function convert({ name, kind }: Field, value: unknown): unknown {
+  if (kind === "number") {
+    const number = Number(value);
+    if (Number.isNaN(number) || String(value).trim() === "") {
+      throw new XtaskError("invalid", `'${value}' is no number`, { details: [`${name} takes a number`] });
+    }
+    return number;
+  }
+  if (kind !== "map") return value;
+  return Object.fromEntries((value as string[]).map((pair) => {
+    const at = pair.indexOf("=");
+    if (at < 1) {
+      throw new XtaskError("invalid", `'${pair}' is not NAME=VALUE`, { details: [`--${name} takes NAME=VALUE`] });
+    }
+    return [pair.slice(0, at), pair.slice(at + 1)];
+  }));
+}
+
+/** When a command has to be through. */
+export function deadlineOf({ deadline }: Placement): Date | undefined {
+  return deadline === undefined ? undefined : new Date(Date.now() + parseDuration(deadline));
+}

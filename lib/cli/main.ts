@@ -1,0 +1,71 @@
+/** From arguments to a command. Only what the first word needs is loaded. */
+import { proposeCompletions, run } from "@stricli/core";
+import { CAPABILITY_NAMES, isCapabilityName, loadCapability } from "../capability/registry.ts";
+import type { Capability } from "../capability/define.ts";
+import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
+import { buildXtask, BUILT_IN_NAMES, errorText } from "./app.ts";
+import { createShell } from "./shell.ts";
+
+/** Runs xtask with these arguments; resolves to the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  const split = args.indexOf("--");
+  const [own, rest] = split < 0 ? [args, []] : [args.slice(0, split), args.slice(split + 1)];
+  const shell = createShell(rest);
+  try {
+    if (own[0] === "__complete") return await complete(own.slice(1), shell);
+    const words = ["run", ...BUILT_IN_NAMES].includes(own[0] ?? "") || own.length > 0 ? [...own] : bare(shell.env);
+    if (words[0] === "run") words.splice(0, 1, "task", "run");
+    const capabilities = await capabilitiesFor(words[0]);
+    const [first, second] = words;
+    const meant = capabilities.find(({ name }) => name === first);
+    if (meant !== undefined && takesDefaultVerb(meant, second)) words.splice(1, 0, defaultVerb(meant) as string);
+    await run(buildXtask(capabilities, shell.color), words, shell);
+  } catch (thrown) {
+    const error = XtaskError.from(thrown);
+    shell.note(errorText(error, shell.color));
+    return ERROR_CODES[error.code].exit;
+  }
+  const code = Number(shell.process.exitCode ?? 0);
+  // The library tells its own refusals of arguments by negative codes.
+  return code < 0 ? ERROR_CODES.invalid.exit : code;
+}
+
+/** With no word at all: the agent where a hub is named, else help. */
+function bare(env: Readonly<Record<string, string>>): string[] {
+  return env.XTASK_NATS_URL === undefined ? ["--help"] : ["agent"];
+}
+
+/** A definition costs its load time, so a command that is no capability loads none; help and typos want them all. */
+async function capabilitiesFor(word: string | undefined): Promise<Capability[]> {
+  if (word !== undefined && isCapabilityName(word)) return [await loadCapability(word)];
+  if (word !== undefined && BUILT_IN_NAMES.includes(word)) return [];
+  return await Promise.all(CAPABILITY_NAMES.map(loadCapability));
+}
+
+function defaultVerb({ defaultVerb, verbs }: Capability): string | undefined {
+  const names = Object.keys(verbs);
+  return defaultVerb ?? (names.length === 1 ? names[0] : undefined);
+}
+
+function takesDefaultVerb(capability: Capability, word: string | undefined): boolean {
+  if (defaultVerb(capability) === undefined || (word !== undefined && Object.hasOwn(capability.verbs, word))) {
+    return false;
+  }
+  const help = word === undefined || ["--help", "-h", "--help-all", "-H"].includes(word);
+  return !help || Object.keys(capability.verbs).length === 1;
+}
+
+/** Prints what may stand in place of the last word: what completion scripts ask. */
+async function complete(words: readonly string[], shell: ReturnType<typeof createShell>): Promise<number> {
+  const first = words[0];
+  const capabilities = await capabilitiesFor(words.length > 1 ? first : undefined);
+  const inputs = [...words];
+  const meant = capabilities.find(({ name }) => name === first);
+  if (meant !== undefined && words.length > 2 && takesDefaultVerb(meant, words[1])) {
+    inputs.splice(1, 0, defaultVerb(meant) as string);
+  }
+  for (const { completion, brief } of await proposeCompletions(buildXtask(capabilities, false), inputs, shell)) {
+    shell.print(`${completion}\t${brief}`);
+  }
+  return 0;
+}

@@ -1,0 +1,126 @@
+/** Runs a command on nodes of the fleet and shows what happens: output live and prefixed, then a summary. */
+import * as v from "valibot";
+import { type Answer, best, type Fleet } from "../client/fleet.ts";
+import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
+import { newCommandId } from "../protocol/id.ts";
+import type { NodeRecord } from "../protocol/node.ts";
+import { isUnended, type Result } from "../protocol/run.ts";
+import { selectsOneNode } from "../protocol/selector.ts";
+import { hubSubject, runSubject } from "../protocol/subjects.ts";
+import type { Typed } from "./execute.ts";
+import { deadlineOf } from "./invoke.ts";
+import { createReport, type Report } from "./report.ts";
+import type { Shell } from "./shell.ts";
+
+/** Asks, follows, and sets the exit code. */
+export async function executeThere(shell: Shell, typed: Typed): Promise<void> {
+  const { placement, capability, verb, input } = typed;
+  await using fleet = await shell.connect(placement.context);
+  const nodes = await nodesFor(shell, fleet, typed);
+  const id = placement.id ?? newCommandId();
+  const deadline = deadlineOf(placement);
+  const read = capability.verbs[verb]?.effect === "read";
+  const report = createReport(shell, { id, nodes, json: placement.json });
+  const { answers } = await fleet.ask({
+    capability: capability.name,
+    verb,
+    input,
+    nodes,
+    id,
+    ...(deadline === undefined ? {} : { deadline }),
+    // What runs for a while is followed from its first line on; what only reads answers at once.
+    ...(read ? {} : { waitMs: 0 }),
+  });
+  for (const { node, reply, error } of answers) if (reply !== undefined && error === undefined) report.accepted(node);
+  if (placement.detach) {
+    for (const { node, error } of answers) if (error !== undefined) report.failed(node, error);
+    if (!placement.json) shell.print(id);
+    const refused = answers.find(({ error }) => error !== undefined)?.error;
+    return shell.exit(refused === undefined ? 0 : ERROR_CODES[refused.code].exit);
+  }
+  await watch(shell, fleet, id, answers, report);
+  shell.exit(report.close(capability.verbs[verb]?.cli?.exitCode));
+}
+
+/** Follows a command that was asked before: what `commands logs -f` and `retry` do. */
+export async function watch(
+  shell: Shell,
+  fleet: Fleet,
+  id: string,
+  answers: readonly Answer[],
+  report: Report,
+): Promise<void> {
+  const pending: string[] = [];
+  for (const { node, reply, error } of answers) {
+    if (error !== undefined) report.failed(node, error);
+    else if (reply !== undefined && isUnended(reply)) pending.push(node);
+    else if (reply !== undefined && "finishedAt" in reply) report.whole(reply as Result);
+  }
+  if (pending.length === 0) return;
+  const leave = new AbortController();
+  let asked = 0;
+  const onInterrupt = () => {
+    if (++asked > 1) return leave.abort();
+    shell.note("\nCancelling; Ctrl-C again leaves at once and lets the nodes finish on their own");
+    for (const node of pending) {
+      fleet.bus.request(runSubject(node, "cancel"), JSON.stringify({ id }), { timeoutMs: CANCEL_MS })
+        .catch((error: XtaskError) => shell.note(`${node}: ${error.message}`));
+    }
+  };
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  try {
+    for await (const event of fleet.follow(id, pending, leave.signal)) report.event(event);
+    if (leave.signal.aborted) report.left();
+  } finally {
+    Deno.removeSignalListener("SIGINT", onInterrupt);
+  }
+}
+
+/** A run gets its grace to end before the node answers. */
+const CANCEL_MS = 15_000;
+
+async function nodesFor(shell: Shell, fleet: Fleet, { placement, capability }: Typed): Promise<string[]> {
+  const { on, any } = placement;
+  // One id needs no looking up: the node itself answers, or nobody does.
+  const one = on === undefined ? undefined : selectsOneNode(on);
+  if (one !== undefined) return [one];
+  const select = on ?? any ?? "all";
+  const matching = await fleet.nodes(select);
+  const able = matching.filter(({ capabilities }) => capabilities.some(({ name }) => name === capability.name));
+  const here = able.filter(({ state }) => state !== "offline");
+  for (const { id } of able.filter((node) => !here.includes(node))) shell.note(`${id} is offline and left out`);
+  const takes = any === undefined
+    ? here
+    : [best(here.filter(({ state }) => state !== "draining"))].filter((node) => node !== undefined);
+  if (takes.length > 0) return takes.map(({ id }) => id);
+  throw await noneMatch(fleet, select, matching, capability.name);
+}
+
+async function noneMatch(
+  fleet: Fleet,
+  select: string,
+  matching: readonly NodeRecord[],
+  capability: string,
+): Promise<XtaskError> {
+  if (matching.length > 0) {
+    return new XtaskError("unavailable", `No node that '${select}' selects takes '${capability}' now`, {
+      details: matching.map(({ id, state, capabilities }) =>
+        `${id}: ${state}, offers ${capabilities.map(({ name }) => name).join(", ")}`
+      ),
+    });
+  }
+  const all = await fleet.nodes();
+  return new XtaskError("not_found", `No node matches '${select}'`, {
+    details: [
+      all.length === 0
+        ? "there are no nodes; add one: xtask auth invite"
+        : `there are ${all.map(({ id }) => id).join(", ")}`,
+    ],
+  });
+}
+
+/** The hub's word on a command: which nodes have run it. */
+export async function nodesOfCommand(fleet: Fleet, id: string): Promise<string[]> {
+  const answer = await fleet.bus.request(hubSubject("command", "show"), JSON.stringify({ id }));
+  return Object.keys(v.parse(v.object({ runs: v.record(v.string(), v.unknown()) }), JSON.parse(answer.text())).runs);
+}
