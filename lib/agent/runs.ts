@@ -4,7 +4,7 @@
  */
 import type { Capability, Verb } from "../capability/define.ts";
 import type { Host, Outcome } from "../capability/host.ts";
-import { endProcesses } from "../os/processes.ts";
+import { endProcesses, markOf } from "../os/processes.ts";
 import { type WireError, XtaskError } from "../protocol/error.ts";
 import type { Event } from "../protocol/event.ts";
 import { DATA_BYTES_MAX } from "../protocol/limits.ts";
@@ -162,7 +162,7 @@ export class Runs {
   async recover(): Promise<string[]> {
     const ids: string[] = [];
     for (const { accepted } of this.#options.journal.unfinished()) {
-      await endProcesses({ groups: [], mark: accepted.id });
+      await endProcesses({ groups: [], mark: markOf(this.#options.node, accepted.id) });
       const output = { head: "", tail: "", bytes: 0, lines: 0, truncated: true };
       const error = new XtaskError(
         "unavailable",

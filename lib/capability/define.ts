@@ -73,6 +73,8 @@ export interface VerbCli {
    * (`keep-dashes`). Without it a `--` is refused.
    */
   readonly rest?: "append" | "keep-dashes";
+  /** The exit code that a successful answer means: `which` ends with 1 where something is missing. @default always 0 */
+  readonly exitCode?: (output: unknown) => number;
 }
 
 /** One thing that a capability does. */

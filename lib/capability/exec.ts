@@ -1,7 +1,7 @@
 /** Runs a process for a verb: an argument vector, an explicit environment, no standard input, bounded output. */
 import { XtaskError } from "../protocol/error.ts";
 import type { ExecOptions, ExecResult, NodeFacts, RunContext } from "./define.ts";
-import { MARK } from "../os/processes.ts";
+import { MARK, markOf } from "../os/processes.ts";
 
 /** Whoever answers for the processes of a run: it hears of them, takes their output, and ends them. */
 export interface ProcessOwner {
@@ -40,7 +40,7 @@ export function createExec(origin: ExecOrigin): RunContext["exec"] {
     const direct = inherit && output === "log";
     const child = spawn(command, {
       cwd,
-      env: { ...node.env, ...env, [MARK]: id },
+      env: { ...node.env, ...env, XTASK_NODE: node.id, XTASK_COMMAND_ID: id, [MARK]: markOf(node.id, id) },
       clearEnv: true,
       stdin: direct ? "inherit" : "null",
       stdout: direct ? "inherit" : "piped",

@@ -8,7 +8,7 @@ import { platformHere } from "../protocol/platform.ts";
 import { XtaskError } from "../protocol/error.ts";
 import type { Capability, NodeFacts, RunContext } from "./define.ts";
 import { createExec, type ProcessOwner } from "./exec.ts";
-import { endProcesses, sendSignal } from "../os/processes.ts";
+import { endProcesses, markOf, sendSignal } from "../os/processes.ts";
 import { resolveTools } from "./tools.ts";
 
 /** How {@linkcode runHere} runs a verb. */
@@ -54,6 +54,7 @@ export async function runHere(
   }
   const node: NodeFacts = { id: "local", platform: platformHere(), dir, tools: found.tools, protectedPids, env };
   const command = newCommandId();
+  const mark = markOf(node.id, command);
   let exitCode: number | undefined;
   const write = output ?? writeThrough;
   const groups = new Set<number>();
@@ -65,11 +66,11 @@ export async function runHere(
       // Where a process shares the terminal, so does what it leaves behind: `xtask task` then behaves as `task` does.
       groups.delete(pid);
       if (output === undefined) return;
-      await endProcesses({ groups: [pid], ...(groups.size === 0 ? { mark: command } : {}) });
+      await endProcesses({ groups: [pid], ...(groups.size === 0 ? { mark } : {}) });
     },
-    end: (pid) => void endProcesses({ groups: [pid], mark: command }),
+    end: (pid) => void endProcesses({ groups: [pid], mark }),
   };
-  const onAbort = () => void endProcesses({ groups: [...groups], mark: command });
+  const onAbort = () => void endProcesses({ groups: [...groups], mark });
   signal.addEventListener("abort", onAbort, { once: true });
   const context: RunContext = {
     command,

@@ -5,7 +5,7 @@
 import { type WireError, XtaskError } from "../protocol/error.ts";
 import type { Capability } from "./define.ts";
 import type { FixedFacts, FromWorker, ToWorker } from "./messages.ts";
-import { endProcesses } from "../os/processes.ts";
+import { endProcesses, markOf } from "../os/processes.ts";
 
 /** One call of a verb. */
 export interface Invocation {
@@ -95,6 +95,7 @@ type CallMessage = (number: number) => ToWorker;
 
 class CapabilityWorker implements AsyncDisposable {
   readonly #name: string;
+  readonly #node: string;
   readonly #worker: Worker;
   readonly #graceMs: number;
   readonly #onGone: () => void;
@@ -103,6 +104,7 @@ class CapabilityWorker implements AsyncDisposable {
 
   constructor(capability: Capability, node: FixedFacts, graceMs: number, onGone: () => void) {
     this.#name = capability.name;
+    this.#node = node.id;
     this.#graceMs = graceMs;
     this.#onGone = onGone;
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
@@ -129,7 +131,7 @@ class CapabilityWorker implements AsyncDisposable {
     const onAbort = () => {
       const reason = XtaskError.from(signal.reason).toWire();
       this.#post({ type: "abort", call: number, reason });
-      void endProcesses({ groups: [...call.groups], mark: command }, { graceMs: this.#graceMs });
+      void endProcesses({ groups: [...call.groups], mark: markOf(this.#node, command) }, { graceMs: this.#graceMs });
       overdue = setTimeout(
         () => void this.#fail(`A handler of ${this.#name} did not stop when told to`),
         2 * this.#graceMs,
@@ -183,7 +185,7 @@ class CapabilityWorker implements AsyncDisposable {
   /** Ends a process and its group; what left the group too, once nothing else of the run is meant to live. */
   async #end({ groups, invocation }: Call, pid: number): Promise<void> {
     const others = [...groups].filter((group) => group !== pid);
-    const mark = others.length === 0 ? { mark: invocation.command } : {};
+    const mark = others.length === 0 ? { mark: markOf(this.#node, invocation.command) } : {};
     await endProcesses({ groups: [pid], ...mark }, { graceMs: this.#graceMs });
   }
 
@@ -192,7 +194,9 @@ class CapabilityWorker implements AsyncDisposable {
     this.#worker.terminate();
     const error = new XtaskError("internal", message).toWire();
     await Promise.all([...this.#calls.values()].map(async ({ groups, invocation, settle }) => {
-      await endProcesses({ groups: [...groups], mark: invocation.command }, { graceMs: this.#graceMs });
+      await endProcesses({ groups: [...groups], mark: markOf(this.#node, invocation.command) }, {
+        graceMs: this.#graceMs,
+      });
       settle({ error });
     }));
   }

@@ -4,14 +4,19 @@
  * A process that wipes its own environment and leaves its group as well is beyond what can be found without privileges.
  */
 
-/** The environment variable that marks every process of a run with the command's id. */
-export const MARK = "XTASK_COMMAND_ID";
+/** The environment variable that marks every process of a run. */
+export const MARK = "XTASK_RUN";
+
+/** The mark of a run. It names the node too: two agents of one machine may run the same command. */
+export function markOf(node: string, command: string): string {
+  return `${node}.${command}`;
+}
 
 /** Whose processes are meant. */
 export interface Owned {
   /** Leaders of the process groups that were started. */
   readonly groups: readonly number[];
-  /** The command id that marks them. Without it only the groups are looked at. */
+  /** The mark that they carry. Without it only the groups are looked at. */
   readonly mark?: string;
 }
 

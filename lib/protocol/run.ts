@@ -124,3 +124,8 @@ export const CommandRecord = v.object({
 });
 /** A command as the hub sees it. */
 export type CommandRecord = v.InferOutput<typeof CommandRecord>;
+
+/** Whether the run goes on. */
+export function isUnended(reply: Reply): reply is Ongoing {
+  return "logs" in reply;
+}

@@ -75,6 +75,10 @@ export const logSubject = (node: string, command: string): string => subject("lo
 export const logsOfCommand = (command: string): string => subject("logs", "*", command);
 /** `xtask.logs.{node}`: the agent's own log. */
 export const agentLogSubject = (node: string): string => subject("logs", node);
+/** `xtask.logs.{node}` and `xtask.logs.{node}.*`: the agent's own log and the output of its runs. */
+export const logsOfNode = (node: string): string[] => [subject("logs", node), subject("logs", node, "*")];
+/** As stored: `xtask.alerts.*.*`. */
+export const ALERTS_STORED = subject("alerts", "*", "*");
 /** `xtask.logs.>` */
 export const LOGS_ANY = subject("logs", ">");
 /** `xtask.events.{project}.{type}` */
