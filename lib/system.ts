@@ -82,7 +82,8 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
   stack.use(await lockFolder(folder, "A hub"));
   const keyring = await openKeyring(`${folder}/keys.json`, options.project);
   let told: Promise<void> = Promise.resolve();
-  let hub: Hub | undefined;
+  // Until the hub runs there is nobody to tell of the server's troubles.
+  let alert = (_message: string): Promise<void> => Promise.resolve();
   const server = stack.use(
     await startServer({
       program: options.natsServer,
@@ -95,9 +96,9 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
       onChange: ({ state, reason }) => {
         log("server", state === "died" ? "error" : "info", reason);
         if (state !== "restarted") return;
-        told = hub?.alert("critical", "nats-server died and was started again").catch((error) =>
+        told = alert("nats-server died and was started again").catch((error) =>
           log("hub", "error", `the alert is lost: ${(error as Error).message}`)
-        ) ?? told;
+        );
       },
     }, signal),
   );
@@ -110,14 +111,14 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
       ...signalOf(signal),
     }),
   );
-  hub = stack.use(
+  const hub = stack.use(
     await startHub({ bus, keyring, address: server.url, log: (level, message) => log("hub", level, message) }),
   );
-  const started = hub;
+  alert = (message) => hub.alert("critical", message);
   const http = stack.use(serveHttp(
     healthRoutes({
       version: VERSION,
-      unready: () => started.ready ? [] : ["the hub has no connection to its server, or is catching up"],
+      unready: () => hub.ready ? [] : ["the hub has no connection to its server, or is catching up"],
     }),
     { host, port: options.httpPort },
   ));

@@ -31,6 +31,7 @@ export const AREAS: Readonly<Record<string, Area>> = {
     why: "a node works without a hub, a page or a command line",
   },
   "lib/hub": { may: [...LEAVES, "lib/nats", "lib/auth"], why: "the hub decides, nodes run" },
+  "lib/client": { may: [...LEAVES, "lib/nats"], why: "a program that drives a fleet needs no agent and no hub in it" },
   "lib/http": TRANSPORT,
   "lib/mcp": TRANSPORT,
   "lib/cli": { may: ["*"], why: "the command line sits on top" },

@@ -131,6 +131,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       running: runs.ids,
     };
   };
+  // Until the node is known to the hub there is nobody to tell.
+  let changed = () => {};
   const runs = new Runs({
     node,
     journal,
@@ -138,10 +140,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     host,
     slots,
     now,
-    onChange: () => presence?.changed(),
+    onChange: () => changed(),
     onTrouble: (message, error) => log("error", `${message}: ${(error as Error).message}`),
   });
-  let presence: ReturnType<typeof startPresence> | undefined;
   const raise = (severity: Alert["severity"], message: string) => {
     const alert: Alert = { at: new Date(now()).toISOString(), node, severity, message };
     const drafts = [
@@ -175,7 +176,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const setDraining = async (value: boolean) => {
     draining = value;
     await journal.setSetting("draining", String(value));
-    presence?.changed();
+    changed();
   };
   stack.use(openDoor({
     bus,
@@ -192,7 +193,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
           else labels.set(name, value);
         }
         await journal.setSetting("labels", JSON.stringify({ ...savedLabels(journal), ...changes }));
-        presence?.changed();
+        changed();
       },
       drain: () => setDraining(true),
       resume: () => setDraining(false),
@@ -203,17 +204,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     },
   }));
   await bus.flush();
-  presence = startPresence({
+  ({ changed } = startPresence({
     bus,
     record,
     now,
     signal: stop.signal,
     onConflict: (error: XtaskError) => error.code === "conflict" ? failure.reject(error) : log("warn", error.message),
-  });
+  }));
   let stopping = false;
   const drain = async (signal: AbortSignal) => {
     stopping = draining = true;
-    presence?.changed();
+    changed();
     await runs.drain(signal);
     await outbox.flushed(AbortSignal.any([AbortSignal.timeout(FLUSH_MS), noLink(bus, stop.signal)]));
   };

@@ -1,16 +1,8 @@
 /** Runs what was typed: on this machine, or on nodes of the fleet. */
 import type { Capability } from "../capability/define.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
-import { deadlineOf, type Placement } from "./invoke.ts";
+import { deadlineOf, type Typed } from "./placement.ts";
 import type { Shell } from "./shell.ts";
-
-/** What was typed. */
-export interface Typed {
-  readonly capability: Capability;
-  readonly verb: string;
-  readonly input: unknown;
-  readonly placement: Placement;
-}
 
 /** Runs it and sets the exit code. */
 export async function execute(shell: Shell, typed: Typed): Promise<void> {

@@ -3,21 +3,8 @@ import { buildCommand, type Command } from "@stricli/core";
 import type { Capability, Verb } from "../capability/define.ts";
 import { type Field, fieldsOf } from "../capability/fields.ts";
 import { XtaskError } from "../protocol/error.ts";
-import { parseDuration } from "./duration.ts";
+import type { Placement } from "./placement.ts";
 import type { Shell } from "./shell.ts";
-
-/** What every command of a capability can be told beside its input. */
-export interface Placement {
-  /** Every node that this selector means. */
-  readonly on?: string;
-  /** The best one of them. */
-  readonly any?: string;
-  readonly json: boolean;
-  readonly detach: boolean;
-  readonly deadline?: string;
-  readonly id?: string;
-  readonly context?: string;
-}
 
 type Flags = Placement & Readonly<Record<string, unknown>>;
 
@@ -174,9 +161,4 @@ function convert({ name, kind }: Field, value: unknown): unknown {
     }
     return [pair.slice(0, at), pair.slice(at + 1)];
   }));
-}
-
-/** When a command has to be through. */
-export function deadlineOf({ deadline }: Placement): Date | undefined {
-  return deadline === undefined ? undefined : new Date(Date.now() + parseDuration(deadline));
 }

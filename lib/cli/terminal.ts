@@ -67,6 +67,10 @@ const SEQUENCES = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\
 // deno-lint-ignore no-control-regex -- likewise; tab and newline stay
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f\u0080-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
+const CSI = "\x1b[";
+/** Stands for the escape of a colour while everything else of its kind goes; what is in the text itself goes first. */
+const KEPT = "\ue000";
+
 /**
  * Text that cannot drive the terminal: colours stay where they are wanted, every other control sequence goes, a carriage
  * return that would overwrite becomes a new line.
@@ -81,14 +85,18 @@ const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f\u0080-\u009f\u200e\u200f\u202a-\u202e\
  */
 export function harmless(text: string, { color }: { color: boolean }): string {
   return text
+    .replaceAll(KEPT, "")
     .replaceAll(
       SEQUENCES,
-      (sequence) => color && /^\x1b\[[0-9;]*m$/.test(sequence) ? sequence.replace("\x1b", "\ue000") : "",
+      (sequence) =>
+        color && sequence.startsWith(CSI) && /^[0-9;]*m$/.test(sequence.slice(CSI.length))
+          ? `${KEPT}${sequence.slice(1)}`
+          : "",
     )
     .replaceAll(/\r\n/g, "\n")
     .replaceAll("\r", "\n")
     .replaceAll(CONTROLS, "")
-    .replaceAll("\ue000[", "\x1b[");
+    .replaceAll(`${KEPT}[`, CSI);
 }
 
 /** One line of a table: nothing that drives the terminal, and no line breaks, but our own colours. */

@@ -7,8 +7,7 @@ import type { NodeRecord } from "../protocol/node.ts";
 import { isUnended, type Result } from "../protocol/run.ts";
 import { selectsOneNode } from "../protocol/selector.ts";
 import { hubSubject, runSubject } from "../protocol/subjects.ts";
-import type { Typed } from "./execute.ts";
-import { deadlineOf } from "./invoke.ts";
+import { deadlineOf, type Typed } from "./placement.ts";
 import { createReport, type Report } from "./report.ts";
 import type { Shell } from "./shell.ts";
 

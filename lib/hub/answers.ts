@@ -1,6 +1,6 @@
 /** What the hub is asked: the fleet, the commands, invitations. `xtask.hub.{noun}.{verb}` */
 import * as v from "valibot";
-import { checkProof, Invitation, InviteRole, JoinRequest } from "../auth/invite.ts";
+import { checkProof, type Invitation, InviteRole, JoinRequest } from "../auth/invite.ts";
 import type { Keyring } from "../auth/keyring.ts";
 import type { Bucket } from "../nats/bucket.ts";
 import type { Bus, Incoming } from "../nats/bus.ts";

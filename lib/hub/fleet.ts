@@ -1,6 +1,6 @@
 /** The nodes as the hub knows them: who is there, who left, who may take an id. */
 import * as v from "valibot";
-import { Heartbeat, NodeRecord } from "../protocol/node.ts";
+import { type Heartbeat, NodeRecord } from "../protocol/node.ts";
 
 /** What the hub keeps of a node. */
 export const NodeView = v.object({

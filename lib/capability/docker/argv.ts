@@ -22,7 +22,7 @@ export interface Mount {
 }
 
 /** The label that says which command a container belongs to, for whoever finds one left. */
-export const LABEL = "xtask.command";
+export const LABEL = "xtask-command";
 
 /** `run`. What follows the image belongs to the program in the container, dashes or not. */
 export function runArgv({ image, args, name, command, detach, remove, env, ports, mounts }: RunArguments): string[] {

@@ -6,7 +6,7 @@ import { XtaskError } from "../../protocol/error.ts";
 import type { RunContext } from "../define.ts";
 import { download, type DownloadOptions } from "./download.ts";
 import { extract } from "./extract.ts";
-import type { GotInput, GotOutput } from "./got.ts";
+import type { GotInput, GotOutput } from "./shapes.ts";
 import { confirmPlace, defaultOutput, isThere, type Place, removeMade, takePlace } from "./place.ts";
 import { progressLog } from "./progress_log.ts";
 import { downloadUrl, publicUrl } from "./url.ts";

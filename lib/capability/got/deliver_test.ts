@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { tarGz, zip } from "./archives_for_tests.ts";
 import { deliver } from "./deliver.ts";
-import { BYTES_MAX_DEFAULT, type GotInput } from "./got.ts";
+import { BYTES_MAX_DEFAULT, type GotInput } from "./shapes.ts";
 import { cutBody, type Ground, isError, testGround } from "./ground_for_tests.ts";
 
 const OPTIONS = { backoffMs: 1 };

@@ -4,7 +4,8 @@ import { parse } from "../../protocol/parse.ts";
 import { newCommandId } from "../../protocol/id.ts";
 import { createHost, type Host } from "../host.ts";
 import { tarGz } from "./archives_for_tests.ts";
-import got, { BYTES_MAX_DEFAULT, BYTES_MAX_LIMIT } from "./got.ts";
+import got from "./got.ts";
+import { BYTES_MAX_DEFAULT, BYTES_MAX_LIMIT } from "./shapes.ts";
 import { type Ground, isError, testGround } from "./ground_for_tests.ts";
 import { selfSigned } from "./self_signed_for_tests.ts";
 
