@@ -112,11 +112,20 @@ function positionalOf(fields: readonly Field[], { cli }: Verb) {
     // What comes behind `--` may stand in for it; the schema says so if it does not.
     optional: !required || cli?.rest !== undefined,
   });
+  // A list takes all that is left, so the whole line is a list; `inputOf` gives the first words to the fields before it.
   if (last?.kind === "list") {
-    if (fields.length === 1) return { kind: "array", parameter: parameter(last) };
-    throw new TypeError("Cannot place a list behind other positional fields");
+    const names = fields.map(({ name }) => name).join(" ");
+    return {
+      kind: "array",
+      parameter: { ...parameter(last), placeholder: names },
+      minimum: cli?.rest === undefined ? required(fields) : 0,
+    };
   }
   return { kind: "tuple", parameters: fields.map(parameter) };
+}
+
+function required(fields: readonly Field[]): number {
+  return fields.filter((one) => one.required).length;
 }
 
 /** The verb's input as it was typed; its schema has the last word on it. */
@@ -136,8 +145,10 @@ export function inputOf(
     });
   }
   const behind = cli?.rest === "keep-dashes" && rest.length > 0 ? ["--", ...rest] : rest;
-  if (last?.kind === "list") input[last.name] = [...args, ...behind];
-  else positional.forEach((one, index) => args[index] === undefined || (input[one.name] = convert(one, args[index])));
+  positional.forEach((one, index) => {
+    if (one === last && one.kind === "list") input[one.name] = [...args.slice(index), ...behind];
+    else if (args[index] !== undefined) input[one.name] = convert(one, args[index]);
+  });
   for (const one of fields) {
     const value = flags[one.name];
     if (value !== undefined && !positional.includes(one)) input[one.name] = convert(one, value);

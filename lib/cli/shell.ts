@@ -1,6 +1,6 @@
 /** The surroundings of one invocation: arguments aside, all that a command reads from or writes to its shell. */
 import { XtaskError } from "../protocol/error.ts";
-import { connectFleet, type Fleet } from "../client/fleet.ts";
+import type { Fleet } from "../client/fleet.ts";
 import { type Context, type Contexts, contextsIn } from "./contexts.ts";
 import { type Paths, pathsOf } from "./paths.ts";
 
@@ -88,6 +88,8 @@ export function createShell(rest: readonly string[]): Shell {
           cause,
         });
       }
+      // The NATS client costs more start-up than everything else together, and most of what is typed here needs none.
+      const { connectFleet } = await import("../client/fleet.ts");
       return await connectFleet({
         servers: url,
         creds: text,
