@@ -56,6 +56,7 @@ export function createShell(rest: readonly string[]): Shell {
         url,
         creds,
         project: env.XTASK_PROJECT ?? "default",
+        ...(env.XTASK_HTTP_URL === undefined ? {} : { http: env.XTASK_HTTP_URL }),
         ...(env.NATS_CA === undefined ? {} : { ca: env.NATS_CA }),
       };
     }

@@ -1,12 +1,13 @@
 /** Runs a command on nodes of the fleet and shows what happens: output live and prefixed, then a summary. */
-import * as v from "valibot";
+import type { Verb } from "../capability/define.ts";
 import { type Answer, best, type Fleet } from "../client/fleet.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
 import type { NodeRecord } from "../protocol/node.ts";
+import { parse } from "../protocol/parse.ts";
 import { isUnended, type Result } from "../protocol/run.ts";
 import { selectsOneNode } from "../protocol/selector.ts";
-import { hubSubject, runSubject } from "../protocol/subjects.ts";
+import { runSubject } from "../protocol/subjects.ts";
 import { deadlineOf, type Typed } from "./placement.ts";
 import { createReport, type Report } from "./report.ts";
 import type { Shell } from "./shell.ts";
@@ -18,12 +19,17 @@ export async function executeThere(shell: Shell, typed: Typed): Promise<void> {
   const nodes = await nodesFor(shell, fleet, typed);
   const id = placement.id ?? newCommandId();
   const deadline = deadlineOf(placement);
-  const read = capability.verbs[verb]?.effect === "read";
+  const definition = capability.verbs[verb];
+  if (definition === undefined) {
+    throw new TypeError(`Cannot ask for ${capability.name}.${verb} as there is no such verb`);
+  }
+  // Refused here, a mistake costs no round trip to every node.
+  parse(definition.input, input, `input of ${capability.name}.${verb}`);
+  const read = definition.effect === "read";
   const report = createReport(shell, { id, nodes, json: placement.json });
   const { answers } = await fleet.ask({
     capability: capability.name,
-    verb,
-    input,
+    ...wireForm(definition, verb, input),
     nodes,
     id,
     ...(deadline === undefined ? {} : { deadline }),
@@ -38,7 +44,14 @@ export async function executeThere(shell: Shell, typed: Typed): Promise<void> {
     return shell.exit(refused === undefined ? 0 : ERROR_CODES[refused.code].exit);
   }
   await watch(shell, fleet, id, answers, report);
-  shell.exit(report.close(capability.verbs[verb]?.cli?.exitCode));
+  shell.exit(report.close(definition.cli?.exitCode));
+}
+
+/** A verb's subject token and payload: for `kill-port` the port is the token. */
+function wireForm({ token }: Verb, verb: string, input: unknown): { verb: string; input: unknown } {
+  if (token === undefined) return { verb, input };
+  const { [token]: value, ...rest } = input as Record<string, unknown>;
+  return { verb: String(value), input: rest };
 }
 
 /** Follows a command that was asked before: what `commands logs -f` and `retry` do. */
@@ -116,10 +129,4 @@ async function noneMatch(
         : `there are ${all.map(({ id }) => id).join(", ")}`,
     ],
   });
-}
-
-/** The hub's word on a command: which nodes have run it. */
-export async function nodesOfCommand(fleet: Fleet, id: string): Promise<string[]> {
-  const answer = await fleet.bus.request(hubSubject("command", "show"), JSON.stringify({ id }));
-  return Object.keys(v.parse(v.object({ runs: v.record(v.string(), v.unknown()) }), JSON.parse(answer.text())).runs);
 }

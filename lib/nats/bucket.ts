@@ -48,15 +48,7 @@ export async function openBucket<T>(bus: Bus, options: BucketOptions<T>): Promis
         : parseJson(schema, entry.string(), `value of ${name}`);
     },
     put: async (key, value) => void await converting(() => bucket.put(key, JSON.stringify(value))),
-    async create(key, value) {
-      try {
-        await bucket.create(key, JSON.stringify(value));
-      } catch (error) {
-        const converted = natsError(error);
-        if (!/wrong last sequence/i.test(converted.message + String((error as Error).message))) throw converted;
-        throw new XtaskError("conflict", `'${key}' exists already`, { cause: error });
-      }
-    },
+    create: async (key, value) => void await converting(() => bucket.create(key, JSON.stringify(value))),
     entries: () => converting(() => entriesOf(bucket, schema)),
   };
 }

@@ -1,6 +1,6 @@
 /** What the NATS client throws, in xtask's words. */
 import { errors } from "@nats-io/nats-core/internal";
-import { XtaskError } from "../protocol/error.ts";
+import { type ErrorCode, XtaskError } from "../protocol/error.ts";
 
 /**
  * Converts whatever a publish, request or subscription threw. What is no error of NATS becomes what
@@ -38,5 +38,20 @@ export function natsError(thrown: unknown): XtaskError {
   ) {
     return new XtaskError("invalid", `The message cannot be sent: ${error.message}`, { cause });
   }
-  return XtaskError.from(error);
+  return jetStreamError(error) ?? XtaskError.from(error);
 }
+
+/** JetStream's errors carry codes; their classes are not looked at, so that a connection alone need not load JetStream. */
+function jetStreamError(error: unknown): XtaskError | undefined {
+  if (!(error instanceof Error) || !/^(JetStream|Stream|Consumer)/.test(error.name)) return undefined;
+  const status = "status" in error ? error.status : undefined;
+  const code = "code" in error ? error.code : undefined;
+  const about = (kind: ErrorCode) => new XtaskError(kind, `JetStream: ${error.message}`, { cause: error });
+  if (code === WRONG_LAST_SEQUENCE) return about("conflict");
+  if (error.name.endsWith("NotFoundError") || status === 404 || code === 404) return about("not_found");
+  if (error.name === "JetStreamNotEnabled" || status === 503 || code === 503) return about("unavailable");
+  return undefined;
+}
+
+/** The server's code for a write that expected another state of the stream. */
+const WRONG_LAST_SEQUENCE = 10071;

@@ -143,7 +143,6 @@ export async function* readStream(bus: Bus, stream: string, options: ReadOptions
       filter_subjects: [...subjects],
       ...deliver(from),
       inactive_threshold: 60e9,
-      name_prefix: "xtask",
     });
     if (!follow) {
       const { num_pending } = await consumer.info();
