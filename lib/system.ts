@@ -112,7 +112,12 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
     }),
   );
   const hub = stack.use(
-    await startHub({ bus, keyring, address: server.url, log: (level, message) => log("hub", level, message) }),
+    await startHub({
+      bus,
+      keyring,
+      address: addressFor(host, server.port),
+      log: (level, message) => log("hub", level, message),
+    }),
   );
   alert = (message) => hub.alert("critical", message);
   const http = stack.use(serveHttp(
@@ -159,6 +164,8 @@ export interface AgentNodeOptions extends NodeOptions {
   /** Text of the node's creds file. */
   readonly creds: string;
   readonly tlsCa?: string;
+  /** Waits for a hub that is not there yet, as after a power cut that took both. */
+  readonly patient?: boolean;
   /** Processes that no command may end, beside the agent and its ancestors. */
   readonly alsoProtected?: () => readonly number[];
 }
@@ -172,6 +179,7 @@ export async function startNode(options: AgentNodeOptions, signal?: AbortSignal)
       servers,
       creds,
       name: `xtask agent ${node}`,
+      waitOnFirstConnect: options.patient ?? false,
       inboxPrefix: inboxPrefix(node),
       ...(options.tlsCa === undefined ? {} : { tls: { ca: options.tlsCa } }),
       ...signalOf(signal),
@@ -232,6 +240,13 @@ export async function join({ servers, token, name, tlsCa }: JoinOptions, signal?
   const answer = await bus.request(joinSubject(invitation), JSON.stringify(request));
   const { jwt, ...about } = parseJson(JoinReply, answer.text(), "answer to the join request");
   return { ...about, creds: formatCreds(jwt, seed) };
+}
+
+/** The address that other machines reach this one at: what it listens on, or its first one that is not its own alone. */
+export function addressFor(host: string, port: number): string {
+  const listening = host !== "0.0.0.0" && host !== "::" ? host : Deno.networkInterfaces()
+    .find(({ family, address }) => family === "IPv4" && !address.startsWith("127."))?.address ?? "127.0.0.1";
+  return `nats://${listening.includes(":") ? `[${listening}]` : listening}:${port}`;
 }
 
 async function probe(keyring: Keyring, servers: string, signal: AbortSignal): Promise<void> {

@@ -1,26 +1,25 @@
 /** The agent: the process on a node that takes commands, runs them and reports. */
-import * as v from "valibot";
-import type { CapabilityName } from "../capability/registry.ts";
 import { createHost } from "../capability/host.ts";
+import type { CapabilityName } from "../capability/registry.ts";
 import type { Bus } from "../nats/bus.ts";
 import { publishStored } from "../nats/uplink.ts";
-import type { XtaskError } from "../protocol/error.ts";
-import type { Alert } from "../protocol/event.ts";
+import { lockFolder } from "../os/lock.ts";
 import { DRAIN_MS, KILL_GRACE_MS } from "../protocol/limits.ts";
 import type { Labels, NodeRecord } from "../protocol/node.ts";
-import { parseJson } from "../protocol/parse.ts";
 import { platformHere } from "../protocol/platform.ts";
-import { commandSubject, DISCOVER, runSubject, statusSubject, upAlert, upEvent } from "../protocol/subjects.ts";
+import { commandSubject, DISCOVER, runSubject, statusSubject } from "../protocol/subjects.ts";
 import { VERSION } from "../protocol/version.ts";
 import { openDoor } from "./door.ts";
-import { lockFolder } from "../os/lock.ts";
 import { askReady, type CommonFacts, findCapabilities, listTasks, type Unavailable } from "./inventory.ts";
 import { Journal } from "./journal.ts";
 import { Outbox } from "./outbox.ts";
-import { loadHere, register, startPresence } from "./presence.ts";
+import { register, startPresence } from "./presence.ts";
+import { Reporter } from "./reporter.ts";
 import { Runs } from "./runs.ts";
-import { type Endpoint, startService } from "./services.ts";
+import { Self } from "./self.ts";
+import { type Endpoint, type Service, startService } from "./services.ts";
 import { Slots } from "./slots.ts";
+import { followTaskfile, taskfileStamp } from "./taskfile.ts";
 
 /** Options of {@linkcode startAgent}. */
 export interface AgentOptions {
@@ -66,11 +65,14 @@ const FLUSH_MS = 5_000;
  * @throws {XtaskError} `conflict` where a living agent has this id or this home
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const { bus, node, home, dir, allow, known, env, protectedPids, hostname, now = Date.now, log } = options;
+  const { bus, node, home, dir, allow, known, env, protectedPids, now = Date.now } = options;
   await using stack = new AsyncDisposableStack();
   stack.use(await lockFolder(home, "An agent"));
-  const journal = stack.use(new Journal(`${home}/journal.sqlite`, { now }));
   const stop = new AbortController();
+  const reporter = new Reporter({ ...options, now });
+  const journal = stack.use(new Journal(`${home}/journal.sqlite`, { now }));
+  const outbox = stack.use(await outboxOf(bus, node, journal, reporter));
+  reporter.attach(outbox);
   const common: CommonFacts = { id: node, platform: platformHere(), dir, env };
   const { found, unavailable: missing } = await findCapabilities({ allow, facts: common, known });
   const host = stack.use(createHost({
@@ -83,54 +85,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     [...found].filter(([name]) => !unready.some((other) => other.name === name))
       .map(([name, { capability }]) => [name, capability]),
   );
-  const outbox = stack.use(
-    new Outbox({
-      journal,
-      node: `${node}.${await incarnationOf(journal)}`,
-      uplink: {
-        get up() {
-          return bus.up;
-        },
-        whenUp: (signal) => bus.whenUp(signal),
-        send: (report, id) => publishStored(bus, report, id),
-      },
-      onTrouble: (error) => log("warn", `reports wait for the hub: ${(error as Error).message}`),
-    }),
-  );
   const slots = new Slots(options.slots);
-  const labels = new Map(Object.entries(options.labels));
-  for (const [name, value] of Object.entries(savedLabels(journal))) {
-    if (value === null) labels.delete(name);
-    else labels.set(name, value);
-  }
-  const task = capabilities.get("task");
-  const tasks = task === undefined ? [] : await listTasks(host, task);
-  const instance = crypto.randomUUID();
-  let draining = journal.setting("draining") === "true";
-  let state: NodeRecord["state"] = "online";
-  let since = new Date(now()).toISOString();
-  const record = (): NodeRecord => {
-    const next = draining ? "draining" : slots.free === 0 ? "busy" : "online";
-    if (next !== state) since = new Date(now()).toISOString();
-    state = next;
-    return {
-      id: node,
-      instance,
-      hostname,
-      platform: common.platform,
-      labels: Object.fromEntries(labels),
-      version: VERSION,
-      capabilities: [...capabilities.values()].map(({ name, verbs }) => ({ name, verbs: Object.keys(verbs) })),
-      tasks,
-      slots: { total: slots.total, free: slots.free },
-      queued: slots.queued,
-      load: loadHere(),
-      state,
-      since,
-      link: { mode: "client" },
-      running: runs.ids,
-    };
-  };
   // Until the node is known to the hub there is nobody to tell.
   let changed = () => {};
   const runs = new Runs({
@@ -141,41 +96,24 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     slots,
     now,
     onChange: () => changed(),
-    onTrouble: (message, error) => log("error", `${message}: ${(error as Error).message}`),
+    onTrouble: (message, error) => reporter.log("error", `${message}: ${(error as Error).message}`),
   });
-  const raise = (severity: Alert["severity"], message: string) => {
-    const alert: Alert = { at: new Date(now()).toISOString(), node, severity, message };
-    const drafts = [
-      { subject: upAlert(node, severity), value: alert },
-      { subject: upEvent(node, "alert"), value: { type: "alert", ...alert } },
-    ];
-    outbox.facts(drafts.map(({ subject, value }) => ({
-      subject,
-      headers: {},
-      payload: new TextEncoder().encode(JSON.stringify(value)),
-    }))).catch((error) => log("error", `an alert could not be kept: ${(error as Error).message}`));
-  };
-  const recovered = await runs.recover();
-  if (recovered.length > 0) {
-    const message = `${recovered.length} run(s) were interrupted by the agent's end: ${recovered.join(", ")}`;
-    log("warn", message);
-    raise("warning", message);
+  const self = new Self({ ...options, now, capabilities, journal, slots, running: () => runs.ids });
+  await tellRecovered(await runs.recover(), reporter);
+  const task = capabilities.get("task");
+  if (task !== undefined) {
+    const stamp = await taskfileStamp(dir);
+    self.tasks = await listTasks(host, task);
+    void followTaskfile(dir, stamp, stop.signal, async () => {
+      self.tasks = await listTasks(host, task);
+      changed();
+    });
   }
-  await register(bus, record());
-  const service = stack.use(startService({
-    bus,
-    name: "xtask-agent",
-    id: node,
-    version: VERSION,
-    description: `xtask agent on ${node}`,
-    metadata: { node, os: common.platform.os, arch: common.platform.arch },
-    endpoints: () => endpointsOf(node, record()),
-  }));
-  const failure = Promise.withResolvers<never>();
-  failure.promise.catch(() => {});
-  const setDraining = async (value: boolean) => {
-    draining = value;
-    await journal.setSetting("draining", String(value));
+  await register(bus, self.record());
+  const service = stack.use(serviceOf(bus, self));
+  const setDraining = async (draining: boolean, keep: boolean) => {
+    await self.drain(draining, { keep });
+    reporter.log("info", draining ? "takes no new commands" : "takes commands");
     changed();
   };
   stack.use(openDoor({
@@ -183,45 +121,43 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     node,
     capabilities,
     runs,
-    record,
     now,
-    refusing: () => draining ? "it is draining" : undefined,
+    record: () => self.record(),
+    refusing: () => self.draining ? "it is draining" : undefined,
     control: {
       async label(changes) {
-        for (const [name, value] of Object.entries(changes)) {
-          if (value === null) labels.delete(name);
-          else labels.set(name, value);
-        }
-        await journal.setSetting("labels", JSON.stringify({ ...savedLabels(journal), ...changes }));
+        await self.label(changes);
         changed();
       },
-      drain: () => setDraining(true),
-      resume: () => setDraining(false),
+      drain: () => setDraining(true, true),
+      resume: () => setDraining(false, true),
     },
     onRequest: ({ subject, durationMs, error }) => {
       service.count(subject, durationMs, error?.message);
-      if (error?.code === "internal") log("error", `${subject}: ${error.message}`);
+      if (error?.code === "internal") reporter.log("error", `${subject}: ${error.message}`);
     },
   }));
   await bus.flush();
+  const failure = Promise.withResolvers<never>();
+  failure.promise.catch(() => {});
   ({ changed } = startPresence({
     bus,
-    record,
+    record: () => self.record(),
     now,
     signal: stop.signal,
-    onConflict: (error: XtaskError) => error.code === "conflict" ? failure.reject(error) : log("warn", error.message),
+    onConflict: (error) => error.code === "conflict" ? failure.reject(error) : reporter.log("warn", error.message),
   }));
   let stopping = false;
   const drain = async (signal: AbortSignal) => {
-    stopping = draining = true;
-    changed();
+    stopping = true;
+    await setDraining(true, false);
     await runs.drain(signal);
     await outbox.flushed(AbortSignal.any([AbortSignal.timeout(FLUSH_MS), noLink(bus, stop.signal)]));
   };
   const owned = stack.move();
   return {
     get record() {
-      return record();
+      return self.record();
     },
     unavailable: [...missing, ...unready],
     failed: failure.promise,
@@ -232,6 +168,42 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await owned[Symbol.asyncDispose]();
     },
   };
+}
+
+/** The way to the hub, with what an earlier agent had not handed over. */
+async function outboxOf(bus: Bus, node: string, journal: Journal, reporter: Reporter): Promise<Outbox> {
+  return new Outbox({
+    journal,
+    node: `${node}.${await incarnationOf(journal)}`,
+    uplink: {
+      get up() {
+        return bus.up;
+      },
+      whenUp: (signal) => bus.whenUp(signal),
+      send: (report, id) => publishStored(bus, report, id),
+    },
+    onTrouble: (error) => reporter.log("warn", `reports wait for the hub: ${(error as Error).message}`),
+  });
+}
+
+async function tellRecovered(ids: readonly string[], reporter: Reporter): Promise<void> {
+  if (ids.length === 0) return;
+  const message = `${ids.length} run(s) were interrupted by the agent's end: ${ids.join(", ")}`;
+  reporter.log("warn", message);
+  await reporter.alert("warning", message);
+}
+
+function serviceOf(bus: Bus, self: Self): Service {
+  const { id, platform: { os, arch } } = self.record();
+  return startService({
+    bus,
+    name: "xtask-agent",
+    id,
+    version: VERSION,
+    description: `xtask agent on ${id}`,
+    metadata: { node: id, os, arch },
+    endpoints: () => endpointsOf(self.record()),
+  });
 }
 
 /** Fires as soon as there is no link: then waiting for reports to leave is in vain. */
@@ -245,14 +217,6 @@ function noLink(bus: Bus, signal: AbortSignal): AbortSignal {
   return gone.signal;
 }
 
-/** Labels that were set while it ran; null for one that was taken away. */
-function savedLabels(journal: Journal): Record<string, string | null> {
-  const saved = journal.setting("labels");
-  return saved === undefined ? {} : parseJson(SavedLabels, saved, "saved labels");
-}
-
-const SavedLabels = v.record(v.string(), v.nullable(v.string()));
-
 /** Tells this journal's numbers from those of an earlier one that was wiped. */
 async function incarnationOf(journal: Journal): Promise<string> {
   const known = journal.setting("incarnation");
@@ -262,7 +226,7 @@ async function incarnationOf(journal: Journal): Promise<string> {
   return made;
 }
 
-function endpointsOf(node: string, { capabilities }: NodeRecord): Endpoint[] {
+function endpointsOf({ id: node, capabilities }: NodeRecord): Endpoint[] {
   const own = [
     { name: "status", subject: statusSubject(node) },
     { name: "discover", subject: DISCOVER },

@@ -23,7 +23,6 @@ export const STREAM = {
   logs: "XTASK_LOGS",
   events: "XTASK_EVENTS",
   alerts: "XTASK_ALERTS",
-  metrics: "XTASK_METRICS",
   presence: "XTASK_PRESENCE",
 } as const;
 
@@ -36,7 +35,6 @@ const KEPT = {
   logs: { days: 7, bytes: 16 * GIB },
   events: { days: 30, bytes: 2 * GIB },
   alerts: { days: 90, bytes: GIB / 4 },
-  metrics: { days: 30, bytes: GIB },
 } as const;
 
 /** Options of {@linkcode ensureStreams}. */

@@ -58,8 +58,6 @@ export const upAgentLog = (node: string): string => subject("up", node, "log");
 export const upEvent = (node: string, type: string): string => subject("up", node, "events", type);
 /** `xtask.up.{node}.alerts.{severity}` */
 export const upAlert = (node: string, severity: string): string => subject("up", node, "alerts", severity);
-/** `xtask.up.{node}.metrics` */
-export const upMetrics = (node: string): string => subject("up", node, "metrics");
 /** `xtask.up.{node}.>`: all that one node may publish. */
 export const upOf = (node: string): string => subject("up", node, ">");
 /** `xtask.up.*.>`: all that nodes report. */
@@ -87,8 +85,6 @@ export const eventSubject = (project: string, type: string): string => subject("
 export const eventsOf = (project: string): string => subject("events", project, "*");
 /** `xtask.alerts.*` */
 export const ALERTS_ANY = subject("alerts", "*");
-/** `xtask.metrics.*` */
-export const METRICS_ANY = subject("metrics", "*");
 
 // The hub.
 
@@ -123,7 +119,7 @@ const REPORTS = [
   "events.>",
 ]
   .map((tail) => subject(tail));
-const STREAMS_READ = ["XTASK_EVENTS", "XTASK_RESULTS", "XTASK_LOGS", "XTASK_METRICS", "XTASK_ALERTS"];
+const STREAMS_READ = ["XTASK_EVENTS", "XTASK_RESULTS", "XTASK_LOGS", "XTASK_ALERTS"];
 const BUCKETS_READ = ["KV_xtask_nodes", "KV_xtask_commands"];
 const readStream = (stream: string): string[] => [
   `$JS.API.STREAM.INFO.${stream}`,
@@ -230,7 +226,7 @@ export interface Derivation {
 /** The derivation of each public stream inside the account of a project. */
 export function derivations(
   project: string,
-): Readonly<Record<"results" | "logs" | "events" | "alerts" | "metrics", Derivation>> {
+): Readonly<Record<"results" | "logs" | "events" | "alerts", Derivation>> {
   const [first, second] = ["{{wildcard(1)}}", "{{wildcard(2)}}"];
   return {
     results: {
@@ -251,10 +247,6 @@ export function derivations(
     alerts: {
       transforms: [{ src: subject("up", "*", "alerts", "*"), dest: subject("alerts", second, first) }],
       republish: { src: subject("alerts", "*", "*"), dest: subject("alerts", first) },
-    },
-    metrics: {
-      transforms: [{ src: subject("up", "*", "metrics"), dest: subject("metrics", first) }],
-      republish: { src: subject("metrics", "*"), dest: subject("metrics", first) },
     },
   };
 }

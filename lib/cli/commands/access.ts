@@ -24,6 +24,9 @@ export async function invite(
     } that is to join; it works once, until ${invited.expiresAt}:`,
   );
   this.print(invited.command);
+  if (/--hub nats:\/\/(127\.|localhost|\[::1\])/.test(invited.command)) {
+    this.note("The hub listens on this machine alone; for others start it with: xtask up --host 0.0.0.0");
+  }
 }
 
 /** Flags of `xtask auth join`. */

@@ -83,7 +83,13 @@ export async function agent(this: Shell, flags: AgentFlags): Promise<void> {
   using stop = untilStopped(this);
   const ca = flags.ca === undefined ? {} : { tlsCa: await Deno.readTextFile(flags.ca) };
   const creds = await credsOf(this, flags, { servers, node, home, ...ca });
-  await using running = await startNode({ ...options, home, servers, creds, ...ca }, stop.signal);
+  const late = setTimeout(() => this.note(`Waiting for the hub at ${servers} …`), PATIENCE_NOTE_MS);
+  // A token is used by a person who waits; without one this is a machine coming up, whose hub may come up later.
+  await using running = await startNode(
+    { ...options, home, servers, creds, patient: flags.join === undefined, ...ca },
+    stop.signal,
+  )
+    .finally(() => clearTimeout(late));
   const { capabilities, tasks, slots } = running.record;
   if (flags.json) {
     this.print(
@@ -110,6 +116,9 @@ export async function agent(this: Shell, flags: AgentFlags): Promise<void> {
   if (!flags.json) this.note("Stopping: no new commands; running ones may finish …");
   await running.drain(stop.patience);
 }
+
+/** After this long without a hub a person wants to know what is waited for. */
+const PATIENCE_NOTE_MS = 3_000;
 
 async function credsOf(
   shell: Shell,
