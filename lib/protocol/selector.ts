@@ -100,17 +100,16 @@ function matcher(pattern: string): (value: string) => boolean {
 
 /** Glob matching in steps linear in pattern × value: a regular expression of many stars can take for ever. */
 function matchesGlob(parts: readonly string[], value: string): boolean {
-  let reached = new Set([0]);
+  let reached = [0];
   for (const part of parts) {
-    const next = new Set<number>();
-    for (const at of reached) {
-      if (part === "*") { for (let end = at; end <= value.length; end++) next.add(end); }
-      else if (part === "?") { if (at < value.length) next.add(at + 1); }
-      else if (value.startsWith(part, at)) next.add(at + part.length);
-    }
-    reached = next;
+    const first = reached[0];
+    if (first === undefined) return false;
+    // A star reaches everything behind the first place, so the other places need no look of their own.
+    if (part === "*") reached = Array.from({ length: value.length - first + 1 }, (_, further) => first + further);
+    else if (part === "?") reached = reached.filter((at) => at < value.length).map((at) => at + 1);
+    else reached = reached.filter((at) => value.startsWith(part, at)).map((at) => at + part.length);
   }
-  return reached.has(value.length);
+  return reached.at(-1) === value.length;
 }
 
 function invalid(term: string, why: string): XtaskError {
