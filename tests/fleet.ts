@@ -1,0 +1,161 @@
+/** A real fleet for one test: a hub with its nats-server, and nodes that joined with real invitations, all in this process. */
+import { join as joinPath } from "node:path";
+import type { Agent } from "../lib/agent/agent.ts";
+import type { InviteRole } from "../lib/auth/invite.ts";
+import type { CapabilityName } from "../lib/capability/registry.ts";
+import { type Bus, openBus } from "../lib/nats/bus.ts";
+import type { Labels } from "../lib/protocol/node.ts";
+import { type AgentNodeOptions, join, type Log, startNode, startUp, type Up } from "../lib/system.ts";
+import { asset } from "../scripts/assets.ts";
+
+/** A node to be started. */
+export interface NodeSpec {
+  readonly id: string;
+  readonly labels?: Labels;
+  readonly slots?: number;
+  readonly allow?: readonly CapabilityName[];
+}
+
+/** Options of {@linkcode startFleet}. */
+export interface FleetOptions {
+  /** Ids, or more about each. @default {["n1"]} */
+  readonly nodes?: readonly (string | NodeSpec)[];
+  /** @default {["task", "which", "silent"]} */
+  readonly allow?: readonly CapabilityName[];
+  /** @default {2} */
+  readonly slots?: number;
+  /** A Taskfile in place of that of the example project. */
+  readonly taskfile?: string;
+}
+
+/** A node of the fleet. */
+export interface FleetNode {
+  readonly agent: Agent;
+  /** Text of the credential that it joined with. */
+  readonly creds: string;
+  readonly home: string;
+  /** The folder that it offers: a copy of examples/wordcount. */
+  readonly dir: string;
+}
+
+/** A running fleet. Disposing it stops everything and removes its folders. */
+export interface TestFleet extends AsyncDisposable {
+  readonly up: Up;
+  readonly url: string;
+  /** The folder of everything. */
+  readonly folder: string;
+  /** The person who started the hub, connected as any NATS client connects: with nothing but the credential. */
+  readonly admin: Bus;
+  node(id: string): FleetNode;
+  /** A credential for somebody new, by invitation. */
+  join(role: InviteRole, name: string): Promise<string>;
+  /** Connects; the connection closes with the fleet. */
+  connect(creds: string, options?: { inboxPrefix?: string; reconnect?: boolean }): Promise<Bus>;
+  /** Starts one more node, or one that was stopped again. */
+  start(spec: string | NodeSpec): Promise<FleetNode>;
+  /** What the hub and the agents had to say. */
+  logText(): string;
+}
+
+const EXAMPLE = new URL("../examples/wordcount/", import.meta.url);
+
+/** Starts a fleet; resolves when every node takes commands. */
+export async function startFleet(options: FleetOptions = {}): Promise<TestFleet> {
+  const { nodes: specs = ["n1"], allow = ["task", "which", "silent"], slots = 2, taskfile } = options;
+  await using stack = new AsyncDisposableStack();
+  const folder = await temporaryFolder(stack);
+  const lines: string[] = [];
+  const log: Log = (part, level, message) => void lines.push(`${level} ${part}: ${message}`);
+  const up = stack.use(
+    await startUp({
+      ...await machine({ id: "unused", slots, allow }, folder, log),
+      home: `${folder}/hub`,
+      natsServer: await asset("nats-server"),
+      host: "127.0.0.1",
+      natsPort: 0,
+      leafPort: 0,
+      httpPort: 0,
+      project: "default",
+      agent: false,
+    }),
+  );
+  const { url } = up.server;
+  const connect: TestFleet["connect"] = async (creds, more = {}) =>
+    stack.use(await openBus({ servers: url, creds, ...more }));
+  const joinAs: TestFleet["join"] = async (role, name) => {
+    const { token } = await up.hub.invite(role);
+    return (await join({ servers: url, token, name })).creds;
+  };
+  const nodes = new Map<string, FleetNode>();
+  const start: TestFleet["start"] = async (given) => {
+    const spec = { slots, allow, ...(typeof given === "string" ? { id: given } : given) };
+    const { id } = spec;
+    const dir = `${folder}/${id}/project`;
+    const home = `${folder}/${id}/home`;
+    await copyProject(dir, taskfile);
+    const creds = nodes.get(id)?.creds ?? await joinAs("node", id);
+    const settings: AgentNodeOptions = { ...await machine(spec, dir, log), home, servers: url, creds };
+    const agent = stack.use(await startNode(settings));
+    const node = { agent, creds, home, dir };
+    nodes.set(id, node);
+    return node;
+  };
+  for (const spec of specs) await start(spec);
+  const admin = await connect(up.adminCreds);
+  const owned = stack.move();
+  return {
+    up,
+    url,
+    folder,
+    admin,
+    connect,
+    join: joinAs,
+    start,
+    node(id) {
+      const node = nodes.get(id);
+      if (node === undefined) throw new Error(`No node '${id}' was started`);
+      return node;
+    },
+    logText: () => lines.join("\n"),
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
+/** A folder that goes with the stack. Its path has no symbolic link in it, as folders of nodes have none. */
+export async function temporaryFolder(stack: AsyncDisposableStack): Promise<string> {
+  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "xtask-test-" }));
+  stack.defer(() => Deno.remove(folder, { recursive: true }));
+  return folder;
+}
+
+/** Copies the example project, with another Taskfile if there is one given. */
+export async function copyProject(to: string, taskfile?: string): Promise<void> {
+  await copyFolder(EXAMPLE, to);
+  if (taskfile !== undefined) await Deno.writeTextFile(joinPath(to, "Taskfile.yml"), taskfile);
+}
+
+async function copyFolder(from: URL, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    // What a run of the example in place may have left.
+    if (["dist", ".task"].includes(name)) continue;
+    if (isDirectory) await copyFolder(new URL(`${name}/`, from), joinPath(to, name));
+    else await Deno.copyFile(new URL(name, from), joinPath(to, name));
+  }
+}
+
+async function machine(spec: Required<Pick<NodeSpec, "id" | "slots" | "allow">> & NodeSpec, dir: string, log: Log) {
+  const { id, slots, allow, labels = {} } = spec;
+  const env = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(XTASK_|NATS_)/.test(name));
+  return {
+    node: id,
+    dir,
+    hostname: "test-machine",
+    labels,
+    slots,
+    allow,
+    known: { task: await asset("task") },
+    env: Object.fromEntries(env),
+    log,
+  };
+}

@@ -1,0 +1,111 @@
+/** The real command line as a process of its own, for tests that kill it or read what it prints. */
+import { endProcesses } from "../lib/os/processes.ts";
+import { asset } from "../scripts/assets.ts";
+import { until } from "./until.ts";
+
+/** Where a process runs. */
+export interface XtaskOptions {
+  /** Its XTASK_HOME. */
+  readonly home: string;
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A process. Disposing it ends it, orderly if it can. */
+export interface XtaskProcess extends AsyncDisposable {
+  readonly pid: number;
+  /** Lines of standard output, from the first on. */
+  readonly lines: AsyncIterable<string>;
+  readonly status: Promise<Deno.CommandStatus>;
+  /** Resolves when everything it printed has been read. */
+  readonly closed: Promise<unknown>;
+  /** The first line as JSON, once it is there: what `--json` says when a process is ready. */
+  ready(): Promise<Record<string, string>>;
+  stdoutText(): string;
+  stderrText(): string;
+  kill(signal: Deno.Signal): void;
+}
+
+const MAIN = new URL("../main.ts", import.meta.url).pathname;
+const END_MS = 15_000;
+
+/** Starts `xtask ARGS`. */
+export async function spawnXtask(
+  args: readonly string[],
+  { home, cwd = home, env = {} }: XtaskOptions,
+): Promise<XtaskProcess> {
+  const inherited = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(XTASK_|NATS_)/.test(name));
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", MAIN, ...args],
+    cwd,
+    env: {
+      ...Object.fromEntries(inherited),
+      // Given, so that nothing is fetched.
+      XTASK_NATS_SERVER: await asset("nats-server"),
+      XTASK_TASK: await asset("task"),
+      NO_COLOR: "1",
+      XTASK_HOME: home,
+      ...env,
+    },
+    clearEnv: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const texts = { stdout: "", stderr: "" };
+  let running = true;
+  const read = async (name: "stdout" | "stderr") => {
+    for await (const chunk of child[name].pipeThrough(new TextDecoderStream())) texts[name] += chunk;
+  };
+  const closed = Promise.all([read("stdout"), read("stderr")]);
+  // Streams of a killed process may be held open by what it started, so its end is not theirs.
+  const status = child.status.then((status) => {
+    running = false;
+    return status;
+  });
+  const line = (number: number) => texts.stdout.split("\n").slice(0, -1)[number];
+  const lines = async function* () {
+    for (let number = 0;; number++) {
+      await until("another line", () => line(number) !== undefined || !running, { timeoutMs: 30_000 });
+      const next = line(number);
+      if (next === undefined) return;
+      yield next;
+    }
+  };
+  return {
+    pid: child.pid,
+    lines: lines(),
+    status,
+    closed,
+    async ready() {
+      const first = await until("the ready line", () => {
+        if (!running && line(0) === undefined) throw new Error(`it ended before it was ready:\n${texts.stderr}`);
+        return line(0);
+      }, { timeoutMs: 30_000 });
+      return JSON.parse(first);
+    },
+    stdoutText: () => texts.stdout,
+    stderrText: () => texts.stderr,
+    kill: (signal) => child.kill(signal),
+    async [Symbol.asyncDispose]() {
+      if (running) {
+        child.kill("SIGTERM");
+        child.kill("SIGTERM");
+        const timer = setTimeout(() => running && child.kill("SIGKILL"), END_MS);
+        await status;
+        clearTimeout(timer);
+      }
+      // The server of a hub that was killed outlives it.
+      if (args[0] === "up") await endProcesses({ groups: [], mark: `nats-server:${home}/hub/nats` });
+      await closed;
+    },
+  };
+}
+
+/** Runs `xtask ARGS` to its end. */
+export async function xtask(args: readonly string[], options: XtaskOptions) {
+  await using process = await spawnXtask(args, options);
+  const { code } = await process.status;
+  await process.closed;
+  return { code, stdout: process.stdoutText(), stderr: process.stderrText() };
+}
