@@ -3,14 +3,13 @@ import type { Verb } from "../capability/define.ts";
 import { type Answer, best, type Fleet } from "../client/fleet.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
-import type { NodeRecord } from "../protocol/node.ts";
 import { parse } from "../protocol/parse.ts";
 import { isUnended, type Result } from "../protocol/run.ts";
 import { selectsOneNode } from "../protocol/selector.ts";
 import { runSubject } from "../protocol/subjects.ts";
 import { deadlineOf, type Typed } from "./placement.ts";
 import { createReport, type Report } from "./report.ts";
-import type { Shell } from "./shell.ts";
+import { noneMatch, type Shell } from "./shell.ts";
 
 /** Asks, follows, and sets the exit code. */
 export async function executeThere(shell: Shell, typed: Typed): Promise<void> {
@@ -105,28 +104,10 @@ async function nodesFor(shell: Shell, fleet: Fleet, { placement, capability }: T
     ? here
     : [best(here.filter(({ state }) => state !== "draining"))].filter((node) => node !== undefined);
   if (takes.length > 0) return takes.map(({ id }) => id);
-  throw await noneMatch(fleet, select, matching, capability.name);
-}
-
-async function noneMatch(
-  fleet: Fleet,
-  select: string,
-  matching: readonly NodeRecord[],
-  capability: string,
-): Promise<XtaskError> {
-  if (matching.length > 0) {
-    return new XtaskError("unavailable", `No node that '${select}' selects takes '${capability}' now`, {
-      details: matching.map(({ id, state, capabilities }) =>
-        `${id}: ${state}, offers ${capabilities.map(({ name }) => name).join(", ")}`
-      ),
-    });
-  }
-  const all = await fleet.nodes();
-  return new XtaskError("not_found", `No node matches '${select}'`, {
-    details: [
-      all.length === 0
-        ? "there are no nodes; add one: xtask auth invite"
-        : `there are ${all.map(({ id }) => id).join(", ")}`,
-    ],
+  if (matching.length === 0) throw await noneMatch(fleet, select);
+  throw new XtaskError("unavailable", `No node that '${select}' selects takes '${capability.name}' now`, {
+    details: matching.map(({ id, state, capabilities }) =>
+      `${id}: ${state}, offers ${capabilities.map(({ name }) => name).join(", ")}`
+    ),
   });
 }

@@ -3,7 +3,7 @@ import { XtaskError } from "../../protocol/error.ts";
 import { NodeRecord } from "../../protocol/node.ts";
 import { parseJson } from "../../protocol/parse.ts";
 import { nodeControlSubject, type NodeControlVerb, statusSubject } from "../../protocol/subjects.ts";
-import type { Shell } from "../shell.ts";
+import { noneMatch, type Shell } from "../shell.ts";
 import { duration, stateStyle, styled, table } from "../terminal.ts";
 
 /** Flags that all of these have. */
@@ -16,6 +16,7 @@ export interface FleetFlags {
 export async function list(this: Shell, { json, context }: FleetFlags, select = "all"): Promise<void> {
   await using fleet = await this.connect(context);
   const nodes = await fleet.nodes(select);
+  if (nodes.length === 0 && select !== "all") throw await noneMatch(fleet, select);
   if (json) return nodes.forEach((node) => this.print(JSON.stringify(node)));
   if (nodes.length === 0) return this.note("No nodes. Add this machine or another: xtask auth invite");
   const rows = nodes.map((node) => [
