@@ -15,7 +15,7 @@ const RUN = {
 } as const;
 
 Deno.test("runArgv puts flags in front of -- and the program's own behind the image", () => {
-  assert.deepEqual(runArgv(RUN), ["run", "--name=n", "--label=xtask.command=01J", "--rm", "--", "alpine:3"]);
+  assert.deepEqual(runArgv(RUN), ["run", "--name=n", "--label=xtask-command=01J", "--rm", "--", "alpine:3"]);
   const all = runArgv({
     ...RUN,
     args: ["sh", "-c", "echo $HOME"],
@@ -28,7 +28,7 @@ Deno.test("runArgv puts flags in front of -- and the program's own behind the im
   assert.deepEqual(all, [
     "run",
     "--name=n",
-    "--label=xtask.command=01J",
+    "--label=xtask-command=01J",
     "--detach",
     "--env=A=1 2",
     "--env=B=",
