@@ -5,7 +5,7 @@ import { startFleet } from "./fleet.ts";
 Deno.test("the README's program runs a task on every node and prints what came of it", async () => {
   const readme = await Deno.readTextFile(new URL("../README.md", import.meta.url));
   const program = /```ts ignore\n([\s\S]*?)```/.exec(readme)?.[1];
-  assert.ok(program?.includes("@xtask/xtask"), "the README has a program");
+  assert.ok(program !== undefined && program.includes("@xtask/xtask"), "the README has a program");
   await using fleet = await startFleet({ nodes: ["n1", "n2"] });
   const creds = `${fleet.folder}/admin.creds`;
   await Deno.writeTextFile(creds, fleet.up.adminCreds);
