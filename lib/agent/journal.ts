@@ -69,14 +69,16 @@ export class Journal implements Disposable {
    */
   constructor(path: string, { now = Date.now }: { now?: () => number } = {}) {
     this.#now = now;
+    let db: DatabaseSync | undefined;
     try {
-      this.#db = new DatabaseSync(path);
+      this.#db = db = new DatabaseSync(path);
       // WAL with FULL: every commit is flushed, readers do not wait. quick_check finds torn and foreign pages at the start.
       this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
       const check = this.#db.prepare("PRAGMA quick_check(1)").get();
       if (check?.quick_check !== "ok") throw new Error(String(check?.quick_check));
       this.#db.exec(SCHEMA);
     } catch (cause) {
+      if (db?.isOpen) db.close();
       throw new XtaskError("internal", `The journal ${path} cannot be opened: ${(cause as Error).message}`, {
         details: [
           "is the disk full? else move the file away to start a new journal; runs and reports in it are then lost",
@@ -179,6 +181,7 @@ export class Journal implements Disposable {
   }
 
   #write(apply: () => void): Promise<void> {
+    if (!this.#db.isOpen) return Promise.reject(new XtaskError("unavailable", "The agent has stopped"));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#pending.push({ apply, resolve, reject });
     if (!this.#flushing) {
@@ -192,6 +195,8 @@ export class Journal implements Disposable {
     this.#flushing = false;
     const writes = this.#pending;
     this.#pending = [];
+    // Closing has written them already.
+    if (writes.length === 0) return;
     try {
       this.#db.exec("BEGIN IMMEDIATE");
       for (const { apply } of writes) apply();
@@ -212,7 +217,7 @@ export class Journal implements Disposable {
   /** Writes what is pending and closes the file. */
   [Symbol.dispose](): void {
     if (!this.#db.isOpen) return;
-    if (this.#pending.length > 0) this.#flush();
+    this.#flush();
     this.#db.close();
   }
 }
