@@ -102,7 +102,10 @@ function spawn([program, ...args]: readonly string[], options: Deno.CommandOptio
   }
 }
 
-/** Hands over all that a pipe brings; after the process's end only for as long as something still comes. */
+/**
+ * Hands over all that a pipe brings; after the process's end only for as long as something still comes. (Not by racing each
+ * read against that end: a promise that stays pending keeps what every race against it resolved to, here the whole output.)
+ */
 async function pump(
   pipe: ReadableStream<Uint8Array<ArrayBuffer>>,
   exited: Promise<unknown>,
@@ -110,24 +113,24 @@ async function pump(
 ): Promise<void> {
   const reader = pipe.getReader();
   let over = false;
-  const end = exited.then(() => void (over = true));
+  let reading = false;
+  let idle: ReturnType<typeof setTimeout> | undefined;
+  const watch = () => {
+    clearTimeout(idle);
+    if (over && reading) idle = setTimeout(() => void reader.cancel(), PIPE_IDLE_MS);
+  };
+  void exited.then(() => {
+    over = true;
+    watch();
+  });
   for (;;) {
-    const read = reader.read();
-    let next = over ? undefined : await Promise.race([read, end]);
-    next ??= await withIdleLimit(read);
-    if (next === undefined || next.done) break;
-    await take(next.value);
-  }
-  await reader.cancel();
-}
-
-async function withIdleLimit<T>(promise: Promise<T>): Promise<T | undefined> {
-  const { promise: idle, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(resolve, PIPE_IDLE_MS, undefined);
-  try {
-    return await Promise.race([promise, idle]);
-  } finally {
-    clearTimeout(timer);
+    reading = true;
+    watch();
+    const { value, done } = await reader.read();
+    reading = false;
+    watch();
+    if (done) return;
+    await take(value);
   }
 }
 

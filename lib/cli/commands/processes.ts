@@ -176,9 +176,15 @@ async function nodeOptions(shell: Shell, flags: NodeFlags): Promise<NodeOptions>
   };
 }
 
-/** What children of runs inherit: everything but xtask's own settings and credentials. */
+/** What would change whose credentials are used, which repository is meant, or what code a program loads. */
+const NOT_INHERITED = /^(XTASK_|NATS_|LD_|DYLD_|GIT_DIR$|GIT_WORK_TREE$|GIT_INDEX_FILE$|GIT_CONFIG|INIT_CWD$)/;
+
+/** What children of runs inherit from the agent. Windows writes `Path` as it likes; everybody else looks for `PATH`. */
 function childEnv(env: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(XTASK_|NATS_)|^INIT_CWD$/.test(name)));
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !NOT_INHERITED.test(name))
+      .map(([name, value]) => [/^path(ext)?$/i.test(name) ? name.toUpperCase() : name, value]),
+  );
 }
 
 function labelsOf(pairs: readonly string[]): Labels {
