@@ -63,6 +63,8 @@ const EXAMPLE = new URL("../examples/wordcount/", import.meta.url);
 export async function startFleet(options: FleetOptions = {}): Promise<TestFleet> {
   const { nodes: specs = ["n1"], allow = ["task", "which", "silent"], slots = 2, taskfile } = options;
   await using stack = new AsyncDisposableStack();
+  // What is started later belongs to the fleet as well.
+  let owner = stack;
   const folder = await temporaryFolder(stack);
   const lines: string[] = [];
   const log: Log = (part, level, message) => void lines.push(`${level} ${part}: ${message}`);
@@ -81,7 +83,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
   );
   const { url } = up.server;
   const connect: TestFleet["connect"] = async (creds, more = {}) =>
-    stack.use(await openBus({ servers: url, creds, ...more }));
+    owner.use(await openBus({ servers: url, creds, ...more }));
   const joinAs: TestFleet["join"] = async (role, name) => {
     const { token } = await up.hub.invite(role);
     return (await join({ servers: url, token, name })).creds;
@@ -95,14 +97,14 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
     await copyProject(dir, taskfile);
     const creds = nodes.get(id)?.creds ?? await joinAs("node", id);
     const settings: AgentNodeOptions = { ...await machine(spec, dir, log), home, servers: url, creds };
-    const agent = stack.use(await startNode(settings));
+    const agent = owner.use(await startNode(settings));
     const node = { agent, creds, home, dir };
     nodes.set(id, node);
     return node;
   };
   for (const spec of specs) await start(spec);
   const admin = await connect(up.adminCreds);
-  const owned = stack.move();
+  owner = stack.move();
   return {
     up,
     url,
@@ -117,7 +119,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
       return node;
     },
     logText: () => lines.join("\n"),
-    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => owner[Symbol.asyncDispose](),
   };
 }
 

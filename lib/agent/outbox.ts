@@ -32,9 +32,10 @@ export interface OutboxOptions {
 
 interface Entry {
   readonly report: Report;
-  readonly log: boolean;
-  /** Whether the journal has it. */
+  /** Whether the journal has it, or is about to. */
   kept: boolean;
+  /** Whether it was given up, as the disk would not take it. */
+  lost: boolean;
 }
 
 /** On their way at once. The stream stores them in this order, since they travel on one connection. */
@@ -42,6 +43,11 @@ const IN_FLIGHT_MAX = 64;
 /** Read back from disk at a time. */
 const REFILL_BYTES = 1024 * 1024;
 const RETRY_MS = { min: 100, max: 5_000 };
+/**
+ * Each start of the agent has numbers of its own, so that a number which went out and left no trace on disk is never given
+ * again: the stream would take the second report for a repeat of the first.
+ */
+const NUMBERS_PER_START = 2 ** 32;
 
 /** The ordered, bounded queue of reports of one node. */
 export class Outbox implements AsyncDisposable {
@@ -51,10 +57,12 @@ export class Outbox implements AsyncDisposable {
   /** In order; all that is not only on disk. */
   #entries: Entry[] = [];
   #next: number;
-  /** Everything from here to `#diskTo` is on disk only, and older than what is in memory. */
+  /** What is kept with a number from here to `#diskTo` is on disk only; nothing in memory has a number in between. */
   #diskFrom: number;
   #diskTo: number;
+  /** Of all that is kept on disk. */
   #spoolBytes: number;
+  #spoolTroubled = false;
   #wake = () => {};
   #room: (() => void)[] = [];
   #idle: (() => void)[] = [];
@@ -62,17 +70,21 @@ export class Outbox implements AsyncDisposable {
   constructor(options: OutboxOptions) {
     this.#options = options;
     const { first, last, bytes } = options.journal.backlog();
-    const lastSeq = Math.max(last ?? 0, Number(options.journal.setting("seq") ?? 0));
-    this.#next = lastSeq + 1;
+    const start = Number(options.journal.setting("start") ?? 0) + 1;
+    this.#next = Math.max(start * NUMBERS_PER_START, (last ?? 0) + 1);
     this.#diskFrom = first ?? this.#next;
-    this.#diskTo = last ?? lastSeq;
+    this.#diskTo = last ?? this.#next - 1;
     this.#spoolBytes = bytes;
-    this.#done = this.#run();
+    this.#done = this.#run(start);
   }
 
-  /** Reports that the hub does not have yet. */
-  get backlog(): number {
-    return this.#entries.length + Math.max(0, this.#diskTo - this.#diskFrom + 1);
+  /** Whether the hub has everything. */
+  get empty(): boolean {
+    return this.#entries.length === 0 && !this.#diskHolds;
+  }
+
+  get #diskHolds(): boolean {
+    return this.#diskFrom <= this.#diskTo;
   }
 
   get #memoryBytes(): number {
@@ -86,7 +98,10 @@ export class Outbox implements AsyncDisposable {
 
   /** Puts numbered facts in line that the journal has already. */
   push(reports: readonly Report[]): void {
-    for (const report of reports) this.#add({ report, log: false, kept: true });
+    for (const report of reports) {
+      this.#spoolBytes += report.payload.length;
+      this.#add({ report, kept: true, lost: false });
+    }
     if (!this.#options.uplink.up) void this.#spool();
   }
 
@@ -106,17 +121,18 @@ export class Outbox implements AsyncDisposable {
     const { uplink } = this.#options;
     if (!uplink.up && this.#spoolBytes + draft.payload.length > LOG_SPOOL_BYTES) return false;
     const [report] = this.number([draft]) as [Report];
-    const entry: Entry = { report, log: true, kept: false };
+    const entry: Entry = { report, kept: false, lost: false };
     this.#add(entry);
     while (uplink.up && this.#memoryBytes > LOG_UNACKED_BYTES && !this.#stop.signal.aborted) {
       await new Promise<void>((resolve) => this.#room.push(resolve));
     }
-    return uplink.up || await this.#spool();
+    if (!uplink.up) await this.#spool();
+    return !entry.lost;
   }
 
   /** Resolves when the hub has everything, or the signal fires. */
   async flushed(signal: AbortSignal): Promise<void> {
-    while (this.backlog > 0 && !signal.aborted) {
+    while (!this.empty && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#idle.push(resolve);
       signal.addEventListener("abort", () => resolve(), { once: true });
@@ -131,7 +147,6 @@ export class Outbox implements AsyncDisposable {
     for (const resolve of [...this.#room, ...this.#idle]) resolve();
     await this.#done;
     await this.#spool();
-    await this.#options.journal.setSetting("seq", String(this.#next - 1));
   }
 
   #add(entry: Entry): void {
@@ -144,47 +159,56 @@ export class Outbox implements AsyncDisposable {
   /**
    * Moves what is in memory to disk, so that an outage of any length costs no memory. Where the disk refuses, output is
    * given up; facts are on it already.
-   *
-   * @returns Whether nothing was given up
    */
-  async #spool(): Promise<boolean> {
-    const moved = this.#entries;
+  async #spool(): Promise<void> {
+    // A copy: what is added while the disk writes must not count as written.
+    const moved = [...this.#entries];
     const loose = moved.filter(({ kept }) => !kept);
+    const bytes = loose.reduce((sum, { report }) => sum + report.payload.length, 0);
     for (const entry of loose) entry.kept = true;
+    this.#spoolBytes += bytes;
     try {
       await this.#options.journal.keep(loose.map(({ report }) => report));
+      this.#spoolTroubled = false;
     } catch (error) {
+      for (const entry of loose) entry.lost = true;
+      this.#spoolBytes = Math.max(0, this.#spoolBytes - bytes);
+      this.#entries = this.#entries.filter(({ lost }) => !lost);
+      // Whoever hears of it may want to log it, which would end here again.
+      if (this.#spoolTroubled) return;
+      this.#spoolTroubled = true;
       this.#options.onTrouble(error);
-      this.#entries = this.#entries.filter((entry) => !loose.includes(entry));
-      return false;
+      return;
     }
-    for (const { report } of loose) this.#spoolBytes += report.payload.length;
-    // What came meanwhile stays in memory: it is newer. What was sent meanwhile is dropped from disk by its number.
     const first = moved[0]?.report.seq;
     const last = moved.at(-1)?.report.seq;
-    if (first === undefined || last === undefined || this.#entries[0] !== moved[0]) return true;
-    if (this.#diskFrom > this.#diskTo) this.#diskFrom = first;
-    this.#diskTo = last;
-    const gone = new Set(moved);
-    this.#entries = this.#entries.filter((entry) => !gone.has(entry));
-    return true;
+    if (first === undefined || last === undefined) return;
+    [this.#diskFrom, this.#diskTo] = this.#diskHolds
+      ? [Math.min(first, this.#diskFrom), Math.max(last, this.#diskTo)]
+      : [first, last];
+    // What came meanwhile stays in memory: it is newer, or was read back from disk. Only a fact that was numbered before
+    // what was moved lies in between, and is on disk.
+    this.#entries = this.#entries.filter(({ report }) => report.seq < this.#diskFrom || report.seq > this.#diskTo);
   }
 
-  async #run(): Promise<void> {
-    const { uplink, onTrouble } = this.#options;
+  async #run(start: number): Promise<void> {
+    const { journal, uplink, onTrouble } = this.#options;
     const { signal } = this.#stop;
     let retryMs = RETRY_MS.min;
     let troubled = false;
+    let claimed = false;
     while (!signal.aborted) {
       await uplink.whenUp(signal).catch(() => {});
       if (signal.aborted) return;
-      if (this.#entries.length === 0 && this.#diskFrom > this.#diskTo) {
+      if (this.empty) {
         await new Promise<void>((resolve) => this.#wake = resolve);
         this.#wake = () => {};
         continue;
       }
-      this.#refill();
       try {
+        if (!claimed) await journal.setSetting("start", String(start));
+        claimed = true;
+        this.#refill();
         await this.#sendSome(signal);
         retryMs = RETRY_MS.min;
         troubled = false;
@@ -199,34 +223,36 @@ export class Outbox implements AsyncDisposable {
     }
   }
 
-  /** Takes the oldest from disk back into memory, in front of what is there. */
+  /** Takes the oldest from disk back into memory, once all that is older still has gone. */
   #refill(): void {
-    if (this.#diskFrom > this.#diskTo) return;
-    const inMemory = new Set(this.#entries.map(({ report }) => report.seq));
+    const oldest = this.#entries[0]?.report.seq ?? Infinity;
+    if (!this.#diskHolds || oldest < this.#diskFrom) return;
     const reports = this.#options.journal.reports({ from: this.#diskFrom, maxBytes: REFILL_BYTES })
-      .filter(({ seq }) => seq <= this.#diskTo && !inMemory.has(seq));
+      .filter(({ seq }) => seq <= this.#diskTo);
     const last = reports.at(-1)?.seq;
     this.#diskFrom = last === undefined ? this.#diskTo + 1 : last + 1;
-    this.#entries.unshift(...reports.map((report) => ({ report, log: false, kept: true })));
+    this.#entries.unshift(...reports.map((report) => ({ report, kept: true, lost: false })));
   }
 
   /** Sends the oldest entries, several on their way at once; drops each front run of acknowledged ones. */
   async #sendSome(signal: AbortSignal): Promise<void> {
     const { uplink, node } = this.#options;
-    const batch = this.#entries.slice(0, IN_FLIGHT_MAX);
+    const before = this.#diskHolds ? this.#diskFrom : Infinity;
+    const batch = this.#entries.slice(0, IN_FLIGHT_MAX).filter(({ report }) => report.seq < before);
     const outcomes = await Promise.allSettled(
       batch.map(({ report }) => uplink.send(report, `${node}.${report.seq}`, signal)),
     );
     const failed = outcomes.findIndex(({ status }) => status === "rejected");
     const sent = new Set(failed < 0 ? batch : batch.slice(0, failed));
-    this.#entries = this.#entries.filter((entry) => !sent.has(entry));
     const dropped: number[] = [];
     for (const { report, kept } of sent) {
       if (!kept) continue;
       dropped.push(report.seq);
       this.#spoolBytes = Math.max(0, this.#spoolBytes - report.payload.length);
     }
+    // Gone from disk first: whoever is told that all has been handed over finds none of it there.
     if (dropped.length > 0) await this.#options.journal.drop(dropped);
+    this.#entries = this.#entries.filter((entry) => !sent.has(entry));
     this.#freeWaiters();
     const failure = outcomes[failed];
     if (failure?.status === "rejected") throw failure.reason;
