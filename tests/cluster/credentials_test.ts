@@ -200,7 +200,6 @@ Deno.test("a credential reaches as far as its role", async (t) => {
       logSubject("n1", id),
       eventSubject("default", "alert"),
       "xtask.alerts.critical",
-      "xtask.metrics.n1",
       hubSubject("auth", "invite"),
       joinSubject("join-other"),
       "$JS.API.STREAM.DELETE.XTASK_RESULTS",
