@@ -138,10 +138,12 @@ export async function pinned(name: string, entry: Pinned, options: AssetOptions 
   });
 }
 
-/** Where xtask keeps what it can fetch again: `XTASK_CACHE`, else where the platform keeps such things. */
+/** Where xtask keeps what it can fetch again: `XTASK_CACHE`, else below `XTASK_HOME`, else where the platform keeps such things. */
 export function cacheFolder(env: (name: string) => string | undefined = (name) => Deno.env.get(name)): string {
   const chosen = env("XTASK_CACHE");
   if (chosen) return chosen;
+  const home = env("XTASK_HOME");
+  if (home) return join(home, "cache");
   const xdg = env("XDG_CACHE_HOME");
   if (xdg) return join(xdg, "xtask");
   if (Deno.build.os === "windows") {

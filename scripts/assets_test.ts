@@ -197,9 +197,10 @@ Deno.test("two that store the same file at once both succeed", async () => {
   assert.equal(await isStored(path, sha256), true);
 });
 
-Deno.test("the cache is XTASK_CACHE, else the XDG folder, else the platform's own", () => {
+Deno.test("the cache is XTASK_CACHE, else below XTASK_HOME, else the XDG folder, else the platform's own", () => {
   const from = (env: Record<string, string>) => cacheFolder((name) => env[name]);
-  assert.equal(from({ XTASK_CACHE: "/a", XDG_CACHE_HOME: "/b" }), "/a");
+  assert.equal(from({ XTASK_CACHE: "/a", XTASK_HOME: "/h", XDG_CACHE_HOME: "/b" }), "/a");
+  assert.equal(from({ XTASK_HOME: "/h", XDG_CACHE_HOME: "/b" }), "/h/cache");
   assert.equal(from({ XDG_CACHE_HOME: "/b" }), join("/b", "xtask"));
   assert.match(from({}), /xtask/);
 });

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 
 const here = (path) => new URL(path, import.meta.url);
-const { version } = JSON.parse(await readFile(here("package.json"), "utf8"));
+const version = (await readFile(here("VERSION"), "utf8")).trim();
 const names = (await readdir(here("src/"))).filter((name) => name.endsWith(".mjs")).sort();
 
 await rm(here("dist/"), { recursive: true, force: true });

@@ -7,7 +7,7 @@ import type { Host, Outcome } from "../capability/host.ts";
 import { endProcesses, markOf } from "../os/processes.ts";
 import { type WireError, XtaskError } from "../protocol/error.ts";
 import type { Event } from "../protocol/event.ts";
-import { DATA_BYTES_MAX } from "../protocol/limits.ts";
+import { DATA_BYTES_MAX, READS_MAX } from "../protocol/limits.ts";
 import { parse } from "../protocol/parse.ts";
 import type { CancelReply, OutputSummary, Result } from "../protocol/run.ts";
 import { upEvent, upLog, upResult } from "../protocol/subjects.ts";
@@ -55,6 +55,7 @@ type EndState = Result["state"];
 class Run implements Active {
   readonly id: string;
   readonly accepted: Accepted;
+  readonly effect: Verb["effect"];
   readonly output: Output;
   readonly abort = new AbortController();
   readonly settled = Promise.withResolvers<Result>();
@@ -64,9 +65,10 @@ class Run implements Active {
   /** Why it is being ended, which decides the state it ends in. */
   ending: EndState | undefined;
 
-  constructor(accepted: Accepted, output: Output) {
+  constructor(accepted: Accepted, effect: Verb["effect"], output: Output) {
     this.id = accepted.id;
     this.accepted = accepted;
+    this.effect = effect;
     this.output = output;
   }
 
@@ -116,8 +118,9 @@ export class Runs {
     const { journal, slots, now } = this.#options;
     const acceptedAt = new Date(now()).toISOString();
     const accepted: Accepted = { id, capability: capability.name, verb: verbName, input, attempt: 1, acceptedAt };
-    const run = new Run(accepted, this.#outputOf(accepted, verb));
+    const run = new Run(accepted, verb.effect, this.#outputOf(accepted, verb));
     if (verb.effect === "change") slots.assertRoom();
+    else this.#assertReadable();
     this.#active.set(id, run);
     try {
       if (verb.effect === "change") {
@@ -197,6 +200,14 @@ export class Runs {
       });
     }
     return active ?? known?.result;
+  }
+
+  #assertReadable(): void {
+    const reads = [...this.#active.values()].filter(({ effect }) => effect === "read").length;
+    if (reads < READS_MAX) return;
+    throw new XtaskError("exhausted", "The node is answering as many questions as it can", {
+      details: ["try again later"],
+    });
   }
 
   #outputOf(accepted: Accepted, { effect }: Verb): Output {

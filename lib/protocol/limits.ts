@@ -18,6 +18,8 @@ export const PRESENCE_MS = 15_000;
 export const SLOTS_DEFAULT_MIN = 2;
 /** Commands that may wait for a slot on one node; one more is refused as `exhausted`. */
 export const QUEUE_MAX = 256;
+/** Verbs that only read need no slot; this many run at once, one more is refused as `exhausted`. */
+export const READS_MAX = 256;
 /** Log bytes in one message. */
 export const LOG_BATCH_BYTES = 64 * 1024;
 /** Output waits this long for company before it is sent: what a follower notices at most, twice over. */
