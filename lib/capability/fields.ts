@@ -13,6 +13,7 @@ export interface Field {
   readonly default?: unknown;
 }
 
+/** The library types a schema by what it accepts; what it is made of is read off `type`, which the casts below follow. */
 type AnySchema = v.GenericSchema;
 type Wrapped = { readonly wrapped: AnySchema; readonly default?: unknown };
 

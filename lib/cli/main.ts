@@ -13,7 +13,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const shell = createShell(rest);
   try {
     if (own[0] === "__complete") return await complete(own.slice(1), shell);
-    const words = ["run", ...BUILT_IN_NAMES].includes(own[0] ?? "") || own.length > 0 ? [...own] : bare(shell.env);
+    const words = own.length > 0 ? [...own] : bare(shell.env);
     if (words[0] === "run") words.splice(0, 1, "task", "run");
     const capabilities = await capabilitiesFor(words[0]);
     const [first, second] = words;
