@@ -79,8 +79,10 @@ export class Output {
   /** What stands in the result. */
   summary(): OutputSummary {
     const total = this.#bytes;
-    const decoder = new TextDecoder();
-    const head = decoder.decode(this.#head.subarray(0, Math.min(total, OUTPUT_EDGE_BYTES)));
+    const truncated = total > 2 * OUTPUT_EDGE_BYTES;
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    // Where nothing is left out, a character on the border between head and tail stays whole.
+    const head = decoder.decode(this.#head.subarray(0, Math.min(total, OUTPUT_EDGE_BYTES)), { stream: !truncated });
     const rest = Math.min(Math.max(0, total - OUTPUT_EDGE_BYTES), OUTPUT_EDGE_BYTES);
     const tail = new Uint8Array(rest);
     for (let i = 0; i < rest; i++) tail[i] = this.#tail[(total - rest + i) % OUTPUT_EDGE_BYTES] as number;
@@ -89,7 +91,7 @@ export class Output {
       tail: decoder.decode(tail),
       bytes: total,
       lines: this.#newlines + (this.#endsOpen ? 1 : 0),
-      truncated: total > 2 * OUTPUT_EDGE_BYTES,
+      truncated,
     };
   }
 
