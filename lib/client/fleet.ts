@@ -48,7 +48,7 @@ export interface Fleet extends AsyncDisposable {
   /**
    * The nodes that a selector means, those that are away included.
    *
-   * @throws {XtaskError} `invalid` for a selector that cannot be read
+   * @throws {XtaskError} `invalid` for a selector that cannot be read, `unavailable` where neither hub nor nodes answer
    */
   nodes(select?: string): Promise<NodeRecord[]>;
   /** Asks each node, and resolves when all have answered or cannot. */
@@ -85,7 +85,12 @@ export async function connectFleet(options: FleetOptions): Promise<Fleet> {
         return (await hub("node", "list", { select }, HubNodes)).nodes;
       } catch (error) {
         if (XtaskError.from(error).code !== "unavailable") throw error;
-        return await discover(bus, select);
+        const found = await discover(bus, select);
+        if (found.length > 0) return found;
+        throw new XtaskError("unavailable", "The NATS server answers, but no hub does, and no node that is meant", {
+          details: ["is the hub's process up? start it again: xtask up"],
+          cause: error,
+        });
       }
     },
     async ask({ nodes, id = newCommandId(), ...ask }) {

@@ -26,7 +26,7 @@ export interface EventFlags extends StreamFlags {
 export async function logs(this: Shell, flags: StreamFlags): Promise<void> {
   const { json, node } = flags;
   const standings = new Map<string, { bytes: number; total: number | undefined }>();
-  let lines: LineWriter | undefined;
+  let lines = new LineWriter(this, []);
   const subjects = node === undefined ? [LOGS_ANY] : logsOfNode(node);
   for await (const message of messages(this, flags, STREAM.logs, subjects)) {
     const [, , author = "", command] = message.subject.split(".");
@@ -35,24 +35,20 @@ export async function logs(this: Shell, flags: StreamFlags): Promise<void> {
     const standing = standings.get(name) ??
       { bytes: Number(message.header("Xtask-Log-Offset") ?? 0), total: undefined };
     standings.set(name, standing);
+    if (!lines.knows(name)) lines = new LineWriter(this, [...standings.keys()]);
     for (const event of logEvents(name, message, standing)) {
       if (event.type !== "log") continue;
       for (const { stream, bytes } of event.pieces) {
-        if (json) {
-          this.print(
-            JSON.stringify({
-              type: "log",
-              node: author,
-              id: command,
-              stream,
-              at: event.at.toISOString(),
-              text: new TextDecoder().decode(bytes),
-            }),
-          );
-        } else (lines ??= new LineWriter(this, [...standings.keys()])).write(name, stream, bytes);
+        if (!json) {
+          lines.write(name, stream, bytes);
+          continue;
+        }
+        const text = new TextDecoder().decode(bytes);
+        this.print(
+          JSON.stringify({ type: "log", node: author, id: command, stream, at: event.at.toISOString(), text }),
+        );
       }
     }
-    if (lines !== undefined && !lines.knows(name)) lines = new LineWriter(this, [...standings.keys()]);
   }
 }
 
