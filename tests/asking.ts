@@ -91,7 +91,10 @@ export async function refused(promise: Promise<unknown>, code: ErrorCode, patter
   return error;
 }
 
-/** A Taskfile whose tasks wait for the test: each run leaves a line in `runs` and goes on when there is a file `open`. */
+/**
+ * A Taskfile whose task waits for the test: each run leaves its id in `runs`, goes on when there is a file `open`, and
+ * leaves its id in `ends`.
+ */
 export const GATED = `
 version: "3"
 silent: true
@@ -103,6 +106,7 @@ tasks:
       - echo waiting
       - while [ ! -e open ]; do sleep 0.05; done
       - echo through
+      - echo {{.XTASK_COMMAND_ID}} $(wc -l < runs) >> ends
 `;
 
 /** How often a gated task was started in a folder. */

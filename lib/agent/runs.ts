@@ -11,6 +11,7 @@ import { DATA_BYTES_MAX, READS_MAX } from "../protocol/limits.ts";
 import { parse } from "../protocol/parse.ts";
 import type { CancelReply, OutputSummary, Result } from "../protocol/run.ts";
 import { upEvent, upLog, upResult } from "../protocol/subjects.ts";
+import { at } from "./deadline.ts";
 import type { Accepted, Journal } from "./journal.ts";
 import type { Draft, Outbox } from "./outbox.ts";
 import { Output } from "./output.ts";
@@ -224,13 +225,14 @@ export class Runs {
   async #perform(run: Run, capability: Capability, verb: Verb, deadline: number | undefined): Promise<void> {
     const { now, slots, onTrouble, onChange } = this.#options;
     const { signal } = run.abort;
-    const timer = deadline === undefined ? undefined : setTimeout(() => {
+    const ending = deadline === undefined ? undefined : at(deadline, now, () => {
       const started = run.state === "running";
       run.end(started ? "failed" : "expired", new XtaskError("timeout", "The command's deadline passed"));
-    }, Math.max(0, deadline - now()));
+    });
     let outcome: Outcome;
     try {
       using _slot = verb.effect === "change" ? await slots.acquire(signal) : undefined;
+      signal.throwIfAborted();
       run.state = "running";
       run.startedAt = now();
       if (verb.effect === "change") {
@@ -249,7 +251,7 @@ export class Runs {
     } catch (error) {
       outcome = { error: XtaskError.from(error).toWire() };
     }
-    clearTimeout(timer);
+    ending?.[Symbol.dispose]();
     try {
       await run.output.end();
       const result = this.#resultOf(run.accepted, run.output.summary(), endOf(run, verb, outcome), run.startedAt);
