@@ -55,6 +55,8 @@ const WRITE_MS = 250;
 /** A command's record is kept as long as its result. */
 const COMMANDS_TTL_MS = 90 * 24 * 60 * 60 * 1000;
 const RESUME_MS = 500;
+const ALERT_MS = 30_000;
+const ALERT_TRIES = 10;
 /** A living node answers well within this. */
 const ASK_MS = 2_000;
 /** Author of what the hub itself reports; a reserved id, so no node can have it. */
@@ -172,12 +174,20 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     invite,
     async alert(severity, message) {
       const alert: Alert = { at: new Date(now()).toISOString(), node: AUTHOR, severity, message };
+      const id = `hub.${crypto.randomUUID()}`;
       const payload = new TextEncoder().encode(JSON.stringify(alert));
-      await publishStored(
-        bus,
-        { subject: upAlert(AUTHOR, severity), headers: {}, payload },
-        `hub.${crypto.randomUUID()}`,
-      );
+      const subject = upAlert(AUTHOR, severity);
+      // What there is to tell is often that the server was away: the connection to it comes back a little later.
+      for (let tries = 1;; tries++) {
+        try {
+          await bus.whenUp(AbortSignal.any([stop.signal, AbortSignal.timeout(ALERT_MS)]));
+          await publishStored(bus, { subject, headers: {}, payload }, id);
+          break;
+        } catch (error) {
+          if (tries === ALERT_TRIES || stop.signal.aborted) throw error;
+          await pause(RESUME_MS, stop.signal);
+        }
+      }
       await tell({ type: "alert", ...alert });
     },
     async [Symbol.asyncDispose]() {

@@ -1,5 +1,6 @@
 /** The hub's streams and buckets, and reading from them. */
 import {
+  type Consumer,
   type ConsumerMessages,
   DeliverPolicy,
   DiscardPolicy,
@@ -135,16 +136,20 @@ export interface ReadOptions {
 export async function* readStream(bus: Bus, stream: string, options: ReadOptions): AsyncIterable<StreamMessage> {
   const { subjects, from, follow = false, signal } = options;
   if (signal?.aborted) return;
+  let consumer: Consumer;
   let messages: ConsumerMessages;
   try {
-    const consumer = await jetstream(bus.connection).consumers.get(stream, {
+    consumer = await jetstream(bus.connection).consumers.get(stream, {
       filter_subjects: [...subjects],
       ...deliver(from),
       inactive_threshold: 60e9,
     });
     if (!follow) {
       const { num_pending } = await consumer.info();
-      if (num_pending === 0) return;
+      if (num_pending === 0) {
+        await consumer.delete();
+        return;
+      }
     }
     messages = await consumer.consume({ max_messages: 500, idle_heartbeat: 5_000 });
   } catch (error) {
@@ -161,6 +166,8 @@ export async function* readStream(bus: Bus, stream: string, options: ReadOptions
   } finally {
     signal?.removeEventListener("abort", stop);
     await messages.close();
+    // The server would keep it for a minute, and allows a stream only so many. With the link down it has to.
+    await consumer.delete().catch(() => {});
   }
 }
 
