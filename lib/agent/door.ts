@@ -44,7 +44,12 @@ export interface DoorOptions {
   readonly onRequest: (outcome: { subject: string; durationMs: number; error?: XtaskError }) => void;
 }
 
-const Body = v.record(v.string(), v.unknown());
+/** An array is an object to a record's schema, and would pass for an empty input. */
+const Body = v.pipe(
+  v.unknown(),
+  v.check((value) => !Array.isArray(value), "expected an object"),
+  v.record(v.string(), v.unknown()),
+);
 const Discover = v.strictObject({ select: v.optional(v.string(), "all") });
 const LabelInput = v.strictObject({ labels: v.record(v.string(), v.nullable(v.string())) });
 const Empty = v.strictObject({});

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { type Bus, openBus, type RequestOptions } from "../nats/bus.ts";
 import type { ConnectOptions } from "../nats/connect.ts";
 import { XtaskError } from "../protocol/error.ts";
-import { newCommandId } from "../protocol/id.ts";
+import { isId, newCommandId } from "../protocol/id.ts";
 import { NodeRecord } from "../protocol/node.ts";
 import { parseJson, type Schema } from "../protocol/parse.ts";
 import { HEADER, Reply } from "../protocol/run.ts";
@@ -103,6 +103,8 @@ export async function connectFleet(options: FleetOptions): Promise<Fleet> {
 
 async function askNode(bus: Bus, node: string, id: string, ask: Omit<Ask, "nodes" | "id">): Promise<Answer> {
   const { capability, verb, input, deadline, waitMs = READ_WAIT_MS } = ask;
+  // A reserved word or a wildcard would be another subject than the node's.
+  if (!isId(node)) return { node, error: new XtaskError("invalid", `'${node}' cannot be the id of a node`) };
   try {
     const answer = await bus.request(commandSubject(node, capability, verb), JSON.stringify(input ?? {}), {
       timeoutMs: waitMs + REQUEST_SLACK_MS,

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { readStream, STREAM } from "../../lib/nats/streams.ts";
+import { newCommandId } from "../../lib/protocol/id.ts";
+import { HEADER } from "../../lib/protocol/run.ts";
+import { logSubject } from "../../lib/protocol/subjects.ts";
+import { ask, ended, hear, ongoing, resultOf } from "../asking.ts";
+import { startFleet } from "../fleet.ts";
+
+const BYTES = "plain \x1b[31mred\x1b[0m\rover\x1b[2K\0nul\x07\x08\n\xff\xfe no text \xc3\n";
+
+const TASKFILE = `
+version: "3"
+silent: true
+tasks:
+  bytes:
+    cmds:
+      - cat bytes
+  both:
+    cmds:
+      - for i in 1 2 3; do echo "out $i"; echo "err $i" >&2; done
+  clock:
+    cmds:
+      - for i in 1 2 3 4 5 6 7 8 9 10 11; do date +%s%N; sleep 0.15; done
+  nothing:
+    cmds:
+      - "true"
+  no_end_of_line:
+    cmds:
+      - printf 'no end'
+`;
+
+Deno.test("output arrives as it was written", async (t) => {
+  await using fleet = await startFleet({ taskfile: TASKFILE });
+  const { admin } = fleet;
+
+  /** The stored output of a command, once it has ended. */
+  async function stored(id: string): Promise<{ bytes: Uint8Array; streams: string; total: number }> {
+    const parts: Uint8Array[] = [];
+    const streams: string[] = [];
+    const options = { subjects: [logSubject("n1", id)], from: "first" as const, follow: true };
+    for await (const message of readStream(admin, STREAM.logs, options)) {
+      parts.push(message.data);
+      const end = message.header(HEADER.logEnd);
+      if (end !== undefined) {
+        return {
+          bytes: new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer()),
+          streams: streams.join(","),
+          total: Number(end),
+        };
+      }
+      streams.push(message.header(HEADER.logStream) ?? "");
+    }
+    throw new Error("the output has no end");
+  }
+
+  await t.step("colours, carriage returns, NUL and bytes that are no text pass as they are", async () => {
+    const bytes = Uint8Array.from(BYTES, (char) => char.charCodeAt(0));
+    await Deno.writeFile(`${fleet.node("n1").dir}/bytes`, bytes);
+    const result = ended(await ask(admin, "n1", "task.run", { args: ["bytes"] }));
+    assert.deepEqual(await stored(result.id), { bytes, streams: "out", total: bytes.length });
+    assert.deepEqual([result.output.bytes, result.output.lines], [bytes.length, 2]);
+    assert.equal(result.output.head, new TextDecoder().decode(bytes), "in the result it is text");
+  });
+
+  await t.step("both streams are told apart and accounted for", async () => {
+    const result = ended(await ask(admin, "n1", "task.run", { args: ["both"] }));
+    const { bytes, streams, total } = await stored(result.id);
+    const text = new TextDecoder().decode(bytes);
+    assert.equal(total, 6 * 6);
+    assert.match(streams, /out/);
+    assert.match(streams, /err/);
+    for (const name of ["out", "err"]) {
+      assert.deepEqual(text.match(new RegExp(`${name} \\d`, "g")), [1, 2, 3].map((i) => `${name} ${i}`), "in order");
+    }
+  });
+
+  await t.step("no output and an unended line are output too", async () => {
+    const none = ended(await ask(admin, "n1", "task.run", { args: ["nothing"] }));
+    assert.deepEqual(none.output, { head: "", tail: "", bytes: 0, lines: 0, truncated: false });
+    assert.equal((await stored(none.id)).total, 0);
+    const open = ended(await ask(admin, "n1", "task.run", { args: ["no_end_of_line"] }));
+    assert.deepEqual(open.output, { head: "no end", tail: "", bytes: 6, lines: 1, truncated: false });
+  });
+
+  await t.step("a line is seen by a follower soon after it was written", async () => {
+    const id = newCommandId();
+    const delays: number[] = [];
+    using _logs = admin.subscribe(logSubject("n1", id), (message) => {
+      const at = Date.now();
+      const lines = message.text().trim().split("\n").filter((line) => line !== "");
+      for (const line of lines) delays.push(at - Number(line) / 1e6);
+    });
+    await admin.flush();
+    ongoing(await ask(admin, "n1", "task.run", { args: ["clock"] }, { id, waitMs: 0 }));
+    await resultOf(admin, "n1", id);
+    // The first line pays for the start of the process that prints it.
+    const sorted = delays.slice(1).sort((a, b) => a - b);
+    assert.equal(sorted.length, 10);
+    const median = sorted[5] ?? Infinity;
+    assert.ok(median < 100, `the median line took ${median.toFixed(0)} ms: ${sorted.map(Math.round).join(" ")}`);
+  });
+
+  await t.step("followers see live what is stored", async () => {
+    const id = newCommandId();
+    using logs = await hear(admin, logSubject("n1", id));
+    ended(await ask(admin, "n1", "task.run", { args: ["both"] }, { id }));
+    await logs.first((message) => message.header(HEADER.logEnd) !== undefined);
+    const live = logs.messages.map((message) => message.text()).join("");
+    assert.equal(live, new TextDecoder().decode((await stored(id)).bytes));
+  });
+});
