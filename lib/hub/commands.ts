@@ -1,5 +1,6 @@
 /** The commands of a project as the hub knows them: a bounded projection of the event stream. */
 import type { Event } from "../protocol/event.ts";
+import { XtaskError } from "../protocol/error.ts";
 import type { CommandRecord } from "../protocol/run.ts";
 import { applyEvent, isCommandEvent } from "./projection.ts";
 
@@ -21,10 +22,18 @@ export class Commands {
   /** Sequence of the last event that is in the records. */
   applied = 0;
 
-  /** Takes an event of the stream. */
-  apply(event: Event, sequence: number): void {
+  /**
+   * Takes an event of the stream.
+   *
+   * @param author Whom the server let publish it
+   * @throws {XtaskError} `forbidden` where it tells of another node's run
+   */
+  apply(event: Event, sequence: number, author: string): void {
     this.applied = Math.max(this.applied, sequence);
     if (!isCommandEvent(event)) return;
+    if (event.node !== author) {
+      throw new XtaskError("forbidden", `An event about a run on '${event.node}' came from '${author}'`);
+    }
     this.#records.set(event.command, applyEvent(this.#records.get(event.command), event));
     this.#changed.add(event.command);
     if (this.#records.size > KEPT_MAX) {

@@ -247,7 +247,8 @@ async function follow(
       ) {
         from = message.sequence + 1;
         try {
-          commands.apply(parseJson(Event, new TextDecoder().decode(message.data), "event"), message.sequence);
+          const event = parseJson(Event, new TextDecoder().decode(message.data), "event");
+          commands.apply(event, message.sequence, lastToken(message.subject));
         } catch (error) {
           // An event of another version, or of a node that tells nonsense: told once, and passed by.
           log("warn", `event ${message.sequence}: ${(error as Error).message}`);

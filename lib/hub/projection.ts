@@ -30,7 +30,7 @@ type Run = CommandRecord["runs"][string];
 export function applyEvent(record: CommandRecord | undefined, event: CommandEvent): CommandRecord {
   const { command, node, at, attempt } = event;
   const before = record ?? { id: command, capability: "", verb: "", acceptedAt: at, updatedAt: at, runs: {} };
-  const run = before.runs[node];
+  const run = Object.hasOwn(before.runs, node) ? before.runs[node] : undefined;
   const about = event.type === "command_accepted"
     ? {
       capability: event.capability,

@@ -2,10 +2,14 @@
 import * as v from "valibot";
 import { isValid as isUlid, ulid } from "ulid";
 
-/** What may never be the id of a node, a project or a user: it is already a word of the subject space. */
+/**
+ * What may never be the id of a node, a project or a user: it is already a word of the subject space, or one that every
+ * JavaScript object knows, which a record by ids could mistake for an entry.
+ */
 export const RESERVED_IDS: ReadonlySet<string> = new Set(
   ("nodes broadcast hub up out cmd results logs metrics alerts events heartbeat register discover status team global user " +
-    "project api kv obj svc sys run node task which got silent kill-port docker git").split(" "),
+    "project api kv obj svc sys run node task which got silent kill-port docker git " +
+    "constructor prototype").split(" "),
 );
 
 const ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;

@@ -76,3 +76,7 @@ Deno.test("command ids are ULIDs in capitals, and sort by the time they were mad
   }
   assert.equal(new Set(Array.from({ length: 1_000 }, () => newCommandId(5))).size, 1_000, "made in one millisecond");
 });
+
+Deno.test("an id is no key that every object has", () => {
+  for (const name of Object.getOwnPropertyNames(Object.prototype)) assert.ok(!isId(name), name);
+});
