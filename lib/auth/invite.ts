@@ -68,12 +68,14 @@ export function readToken(text: string, now: number): Token {
   if (!text.trim().startsWith(PREFIX) || seed === undefined || rest.length !== 3) throw wrong();
   const jwt = rest.join(".");
   let claims: ReturnType<typeof decodeJwt>;
+  let publicKey: string;
   try {
-    nkeyFromSeed(seed);
+    ({ publicKey } = nkeyFromSeed(seed));
     claims = decodeJwt(jwt);
   } catch (cause) {
     throw wrong(cause);
   }
+  if (claims.sub !== publicKey) throw wrong();
   const expiresAt = (claims.exp ?? 0) * 1000;
   if (expiresAt <= now) {
     throw new XtaskError("unauthenticated", "This join token has expired", {

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { UNLIMITED_USER } from "./claims.ts";
+import { decodeJwt } from "./jwt.ts";
+import { type Keyring, openKeyring } from "./keyring.ts";
+import { generateNkey } from "./nkey.ts";
+
+async function inFolder(act: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    await act(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+/** The claims of the one account that users belong to. */
+function projectOf({ project, trust }: Keyring) {
+  const claims = Object.values(trust.accounts).map(decodeJwt).find(({ name }) => name === project);
+  assert.ok(claims?.nats.type === "account");
+  return { ...claims, nats: claims.nats };
+}
+
+/** The signing keys by the role they are for. */
+function rolesOf(keyring: Keyring) {
+  const scopes = (projectOf(keyring).nats.signing_keys ?? []).filter((key) => typeof key !== "string");
+  return Object.fromEntries(scopes.map((scope) => [scope.role, scope]));
+}
+
+Deno.test("keys are made once and kept in a file for their owner alone", () =>
+  inFolder(async (dir) => {
+    const path = `${dir}/keyring.json`;
+    const first = await openKeyring(path, "acme");
+    const text = await Deno.readTextFile(path);
+    const again = await openKeyring(path, "another");
+    assert.equal(again.project, "acme", "what the first start said stands");
+    assert.equal(again.trust.systemAccount, first.trust.systemAccount);
+    assert.deepEqual(Object.keys(again.trust.accounts), Object.keys(first.trust.accounts));
+    assert.deepEqual(rolesOf(again), rolesOf(first));
+    assert.equal(await Deno.readTextFile(path), text);
+    if (Deno.build.os !== "windows") assert.equal(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
+  }));
+
+Deno.test("two hubs share no key", () =>
+  inFolder(async (dir) => {
+    const seeds = await Promise.all(["a", "b"].map(async (name) => {
+      await openKeyring(`${dir}/${name}`, "acme");
+      return (await Deno.readTextFile(`${dir}/${name}`)).match(/S[OA][A-Z2-7]{56}/g) ?? [];
+    }));
+    assert.deepEqual(seeds.map(({ length }) => length), [7, 7]);
+    assert.equal(new Set(seeds.flat()).size, 14);
+  }));
+
+Deno.test("a file that is no keyring is refused and never overwritten", () =>
+  inFolder(async (dir) => {
+    await openKeyring(`${dir}/good`, "acme");
+    const good = await Deno.readTextFile(`${dir}/good`);
+    const path = `${dir}/keyring.json`;
+    for (const text of ["", "{}", "not ours", good.slice(0, -20), good.replace('"version": 1', '"version": 2')]) {
+      await Deno.writeTextFile(path, text);
+      await assert.rejects(openKeyring(path, "acme"), { code: "invalid" });
+      assert.equal(await Deno.readTextFile(path), text);
+    }
+    // A seed of which one character was lost or changed.
+    const damaged = good.replace(/S[OA][A-Z2-7]{56}/, (seed) =>
+      `${seed.slice(0, 20)}${seed[20] === "A" ? "B" : "A"}${seed.slice(21)}`);
+    await Deno.writeTextFile(path, damaged);
+    await assert.rejects(openKeyring(path, "acme"), { code: "invalid" });
+    assert.equal(await Deno.readTextFile(path), damaged);
+  }));
+
+Deno.test("the server is told one operator who vouches for the system's and the project's account", () =>
+  inFolder(async (dir) => {
+    const { trust } = await openKeyring(`${dir}/keyring.json`, "acme");
+    const operator = decodeJwt(trust.operatorJwt);
+    assert.equal(operator.iss, operator.sub);
+    for (const [key, jwt] of Object.entries(trust.accounts)) {
+      const { sub, iss } = decodeJwt(jwt);
+      assert.deepEqual({ sub, iss }, { sub: key, iss: operator.sub });
+    }
+    assert.ok(trust.systemAccount in trust.accounts);
+    assert.equal(Object.keys(trust.accounts).length, 2);
+  }));
+
+Deno.test("each role's credentials are signed by that role's key, which alone says what they may do", () =>
+  inFolder(async (dir) => {
+    const keyring = await openKeyring(`${dir}/keyring.json`, "acme");
+    const roles = rolesOf(keyring);
+    assert.deepEqual(Object.keys(roles).sort(), ["admin", "join", "node", "operator"]);
+    const { publicKey } = generateNkey("user");
+    const keys = (["admin", "operator", "node", "join"] as const).map((role) => {
+      const { sub, name, iss, exp, nats } = decodeJwt(
+        keyring.issue({ role, name: "mac-1", publicKey, expiresAt: 2_000_000_000_999 }),
+      );
+      assert.deepEqual({ sub, name, iss, exp }, {
+        sub: publicKey,
+        name: "mac-1",
+        iss: roles[role]?.key,
+        exp: 2_000_000_000,
+      });
+      assert.ok(nats.type === "user");
+      assert.equal(nats.issuer_account, projectOf(keyring).sub);
+      assert.ok(!("pub" in nats) && !("sub" in nats), "a scoped credential brings no rights of its own");
+      assert.ok((roles[role]?.template.pub?.allow ?? []).length > 0);
+      return iss;
+    });
+    assert.equal(new Set(keys).size, 4);
+    const unending = decodeJwt(keyring.issue({ role: "node", name: "mac-1", publicKey }));
+    assert.equal(unending.exp, undefined);
+  }));
+
+Deno.test("the hub's own credential belongs to the project's account and is another each time", () =>
+  inFolder(async (dir) => {
+    const keyring = await openKeyring(`${dir}/keyring.json`, "acme");
+    const [first, second] = [keyring.hubCreds(), keyring.hubCreds()].map((creds) => {
+      const jwt = /BEGIN NATS USER JWT-+\s+(\S+)/.exec(creds)?.[1] ?? "";
+      return decodeJwt(jwt);
+    });
+    assert.equal(first?.iss, projectOf(keyring).sub);
+    assert.notEqual(first?.sub, second?.sub);
+    assert.ok(first?.nats.type === "user");
+    assert.equal(first.nats.subs, UNLIMITED_USER.subs);
+  }));
