@@ -50,6 +50,8 @@ interface Call {
   readonly invocation: Omit<Invocation, "capability" | "verb" | "input">;
   readonly settle: (outcome: Outcome) => void;
   readonly groups: Set<number>;
+  /** Messages of output that have not been taken yet. */
+  untaken: number;
 }
 
 /** The host of a node's capabilities. Nothing runs before the first call. */
@@ -101,6 +103,7 @@ class CapabilityWorker implements AsyncDisposable {
   readonly #onGone: () => void;
   readonly #calls = new Map<number, Call>();
   #next = 0;
+  #gone = false;
 
   constructor(capability: Capability, node: FixedFacts, graceMs: number, onGone: () => void) {
     this.#name = capability.name;
@@ -125,17 +128,18 @@ class CapabilityWorker implements AsyncDisposable {
     signal.throwIfAborted();
     const number = this.#next++;
     const { promise, resolve } = Promise.withResolvers<Outcome>();
-    const call: Call = { invocation, settle: resolve, groups: new Set() };
+    const call: Call = { invocation, settle: resolve, groups: new Set(), untaken: 0 };
     this.#calls.set(number, call);
     let overdue: ReturnType<typeof setTimeout> | undefined;
     const onAbort = () => {
       const reason = XtaskError.from(signal.reason).toWire();
       this.#post({ type: "abort", call: number, reason });
       void endProcesses({ groups: [...call.groups], mark: markOf(this.#node, command) }, { graceMs: this.#graceMs });
-      overdue = setTimeout(
-        () => void this.#fail(`A handler of ${this.#name} did not stop when told to`),
-        2 * this.#graceMs,
-      );
+      overdue = setTimeout(() => {
+        // Where its output is not taken, it is not the handler's fault that it cannot end, and no other run may suffer.
+        if (call.untaken > 0) resolve({ error: reason });
+        else void this.#fail(`A handler of ${this.#name} did not stop when told to`);
+      }, 2 * this.#graceMs);
     };
     signal.addEventListener("abort", onAbort, { once: true });
     this.#post(message(number));
@@ -150,11 +154,17 @@ class CapabilityWorker implements AsyncDisposable {
 
   async #hear(message: FromWorker): Promise<void> {
     const call = this.#calls.get(message.call);
-    if (call === undefined) return;
+    if (call === undefined) {
+      // A run that was given up may still have output to get rid of before it ends.
+      if (message.type === "output") this.#post({ type: "credit", call: message.call, count: 1 });
+      return;
+    }
     const { invocation, groups, settle } = call;
     switch (message.type) {
       case "output":
+        call.untaken++;
         await invocation.output(message.stream, message.bytes);
+        call.untaken--;
         this.#post({ type: "credit", call: message.call, count: 1 });
         return;
       case "started":
@@ -190,6 +200,9 @@ class CapabilityWorker implements AsyncDisposable {
   }
 
   async #fail(message: string): Promise<void> {
+    // A second reason to give it up must not take its successor off the list.
+    if (this.#gone) return;
+    this.#gone = true;
     this.#onGone();
     this.#worker.terminate();
     const error = new XtaskError("internal", message).toWire();
