@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { writeSecretFile } from "../os/secret_file.ts";
 import { XtaskError } from "../protocol/error.ts";
-import { parseJson } from "../protocol/parse.ts";
+import { parse, parseJson } from "../protocol/parse.ts";
 
 const Name = v.pipe(
   v.string(),
@@ -40,7 +40,7 @@ export interface Contexts {
 /** The contexts below the configuration folder. */
 export function contextsIn(config: string): Contexts {
   const folder = `${config}/contexts`;
-  const file = (name: string) => `${folder}/${v.parse(Name, name)}.json`;
+  const file = (name: string) => `${folder}/${parse(Name, name, "name of the context")}.json`;
   const read = async (path: string) => {
     try {
       return await Deno.readTextFile(path);
@@ -67,10 +67,11 @@ export function contextsIn(config: string): Contexts {
     },
     current: async () => (await read(`${config}/context`))?.trim() || undefined,
     async save(context, creds) {
+      const path = file(context.name);
       await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-      const saved: Context = { ...context, creds: `${folder}/${v.parse(Name, context.name)}.creds` };
+      const saved: Context = { ...context, creds: `${folder}/${context.name}.creds` };
       await writeSecretFile(saved.creds, creds);
-      await writeSecretFile(file(context.name), JSON.stringify(saved, undefined, 2));
+      await writeSecretFile(path, JSON.stringify(saved, undefined, 2));
       await writeSecretFile(`${config}/context`, context.name);
       return saved;
     },
