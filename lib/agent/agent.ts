@@ -1,5 +1,6 @@
 /** The agent: the process on a node that takes commands, runs them and reports. */
 import { createHost } from "../capability/host.ts";
+import type { Capability } from "../capability/define.ts";
 import type { CapabilityName } from "../capability/registry.ts";
 import type { Bus } from "../nats/bus.ts";
 import { publishStored } from "../nats/uplink.ts";
@@ -7,9 +8,9 @@ import { lockFolder } from "../os/lock.ts";
 import { DRAIN_MS, KILL_GRACE_MS } from "../protocol/limits.ts";
 import type { Labels, NodeRecord } from "../protocol/node.ts";
 import { platformHere } from "../protocol/platform.ts";
-import { commandSubject, DISCOVER, runSubject, statusSubject } from "../protocol/subjects.ts";
 import { VERSION } from "../protocol/version.ts";
 import { openDoor } from "./door.ts";
+import { endpointsOf } from "./endpoints.ts";
 import { askReady, type CommonFacts, findCapabilities, listTasks, type Unavailable } from "./inventory.ts";
 import { Journal } from "./journal.ts";
 import { Outbox } from "./outbox.ts";
@@ -17,7 +18,7 @@ import { register, startPresence } from "./presence.ts";
 import { Reporter } from "./reporter.ts";
 import { Runs } from "./runs.ts";
 import { Self } from "./self.ts";
-import { type Endpoint, type Service, startService } from "./services.ts";
+import { type Service, startService } from "./services.ts";
 import { Slots } from "./slots.ts";
 import { followTaskfile, taskfileStamp } from "./taskfile.ts";
 
@@ -110,7 +111,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     });
   }
   await register(bus, self.record());
-  const service = stack.use(serviceOf(bus, self));
+  const service = stack.use(serviceOf(bus, self, capabilities));
   const setDraining = async (draining: boolean, keep: boolean) => {
     await self.drain(draining, { keep });
     reporter.log("info", draining ? "takes no new commands" : "takes commands");
@@ -193,7 +194,7 @@ async function tellRecovered(ids: readonly string[], reporter: Reporter): Promis
   await reporter.alert("warning", message);
 }
 
-function serviceOf(bus: Bus, self: Self): Service {
+function serviceOf(bus: Bus, self: Self, capabilities: ReadonlyMap<string, Capability>): Service {
   const { id, platform: { os, arch } } = self.record();
   return startService({
     bus,
@@ -202,7 +203,7 @@ function serviceOf(bus: Bus, self: Self): Service {
     version: VERSION,
     description: `xtask agent on ${id}`,
     metadata: { node: id, os, arch },
-    endpoints: () => endpointsOf(self.record()),
+    endpoints: () => endpointsOf(id, capabilities.values()),
   });
 }
 
@@ -224,17 +225,4 @@ async function incarnationOf(journal: Journal): Promise<string> {
   const made = crypto.randomUUID().slice(0, 8);
   await journal.setSetting("incarnation", made);
   return made;
-}
-
-function endpointsOf({ id: node, capabilities }: NodeRecord): Endpoint[] {
-  const own = [
-    { name: "status", subject: statusSubject(node) },
-    { name: "discover", subject: DISCOVER },
-    { name: "run-cancel", subject: runSubject(node, "cancel") },
-    { name: "run-status", subject: runSubject(node, "status") },
-  ];
-  const offered = capabilities.flatMap(({ name, verbs }) =>
-    verbs.map((verb) => ({ name: `${name}-${verb}`, subject: commandSubject(node, name, verb) }))
-  );
-  return [...own, ...offered].map((endpoint) => ({ ...endpoint, metadata: {} }));
 }

@@ -93,19 +93,27 @@ const docker: Capability = defineCapability({
           v.description("What is run in it, with its arguments; the image's own command by default"),
         ),
         name: v.optional(v.pipe(Container, v.description("Its name; xtask- and the command's id by default"))),
-        detach: Flag(false, "Leave it running and end"),
+        background: Flag(false, "Leave it running and end"),
         env: v.optional(v.pipe(Variables, v.description("Its environment"))),
         ports: v.optional(
-          v.pipe(v.array(Port), v.maxLength(100), v.description("8080:80, 127.0.0.1:8080:80/udp or 80")),
+          v.pipe(
+            v.array(Port),
+            v.maxLength(100),
+            v.description("Published ports: 8080:80, 127.0.0.1:8080:80/udp or 80"),
+          ),
         ),
         volumes: v.optional(
-          v.pipe(v.array(Volume), v.maxLength(100), v.description("folder:/path[:ro], a folder below the node's")),
+          v.pipe(
+            v.array(Volume),
+            v.maxLength(100),
+            v.description("Mounts: folder:/path[:ro], a folder below the node's"),
+          ),
         ),
         remove: Flag(true, "Remove it when it has ended"),
       }),
       output: v.object({ exitCode: v.number(), container: v.string() }),
       cli: { positional: ["image", "args"], rest: "append" },
-      async run({ image, args, detach, remove, env = {}, ports = [], volumes = [], ...given }, context) {
+      async run({ image, args, background: detach, remove, env = {}, ports = [], volumes = [], ...given }, context) {
         const { command, node, signal } = context;
         const name = given.name ?? `xtask-${command}`;
         const mounts = await Promise.all(volumes.map((volume) => mountOf(volume, context)));

@@ -185,7 +185,7 @@ Deno.test("The real docker client understands every argument vector", {
       ["run", {
         image: "alpine",
         args: ["--version"],
-        detach: true,
+        background: true,
         remove: false,
         env: { A: "-b" },
         ports: ["127.0.0.1:80:80/tcp", "90"],

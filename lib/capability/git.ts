@@ -50,7 +50,7 @@ const git: Capability = defineCapability({
       summary: "Fetch a repository that is not there yet",
       effect: "change",
       input: v.strictObject({
-        url: v.pipe(v.string(), v.minLength(1), v.description("https, ssh, or a folder below the node's")),
+        url: v.pipe(v.string(), v.minLength(1), v.description("Where from: https, ssh, or a folder below the node's")),
         dir: v.optional(
           v.pipe(
             v.string(),
