@@ -46,7 +46,7 @@ const PACKAGES_OF_ONE_AREA = [
   { prefix: "@nats-io/", area: "lib/nats", why: "signals, schemas and errors are adapted there once" },
 ];
 /** Areas that may import these packages and nothing else, not even node's. */
-const PACKAGES_ALLOWED: Readonly<Record<string, readonly string[]>> = { "lib/protocol": ["valibot", "ulid"] };
+const PACKAGES_ALLOWED: Readonly<Record<string, readonly string[]>> = { "lib/protocol": ["valibot"] };
 
 const LINES_MAX = 400;
 const BANNED_NAMES = /(^|[_.-])(utils?|helpers?|managers?|common|misc)([_.-]|$)/;

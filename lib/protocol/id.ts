@@ -1,6 +1,6 @@
 /** Ids of nodes, projects and users, and of commands. One rule for the first three, so that no subject reads two ways. */
 import * as v from "valibot";
-import { isValid as isUlid, ulid } from "ulid";
+import { isUlid, newUlid } from "./ulid.ts";
 
 /**
  * What may never be the id of a node, a project or a user: it is already a word of the subject space, or one that every
@@ -24,12 +24,12 @@ export const Id = v.pipe(
 /** A command id: a ULID in capitals, chosen by the caller or made by {@linkcode newCommandId}. */
 export const CommandId = v.pipe(
   v.string(),
-  v.check((id) => isUlid(id) && id === id.toUpperCase(), "expected a ULID (26 of 0-9 A-Z), such as `xtask` makes"),
+  v.check(isUlid, "expected a ULID (26 of 0-9 A-Z), such as `xtask` makes"),
 );
 
 /** A new command id; ids made later sort later. */
 export function newCommandId(now: number = Date.now()): string {
-  return ulid(now);
+  return newUlid(now);
 }
 
 /** Whether the text may be the id of a node, a project or a user. */
