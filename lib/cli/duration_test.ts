@@ -23,3 +23,9 @@ Deno.test("what is no duration is refused, with what was expected", () => {
     );
   }
 });
+
+Deno.test("a hundred years are the longest, so that what is reckoned from it is a date", () => {
+  assert.equal(parseDuration("36500d"), 36_500 * 86_400_000);
+  for (const text of ["36501d", "999999999d"]) assert.throws(() => parseDuration(text), { code: "invalid" }, text);
+  assert.ok(!Number.isNaN(new Date(Date.now() + parseDuration("36500d")).getTime()));
+});

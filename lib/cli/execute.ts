@@ -25,10 +25,7 @@ async function executeHere(shell: Shell, { capability, verb, input, placement }:
   const { runHere } = await import("../capability/here.ts");
   const stop = new AbortController();
   const deadline = deadlineOf(placement);
-  const timer = deadline === undefined ? undefined : setTimeout(
-    () => stop.abort(new XtaskError("timeout", "The command's deadline passed")),
-    deadline.getTime() - Date.now(),
-  );
+  using _ending = deadline === undefined ? undefined : await endAt(deadline, stop);
   // A program that shares our terminal gets Ctrl-C itself and decides; we only pass on how it ended.
   const onInterrupt = () => json && stop.abort(new XtaskError("cancelled", "Cancelled"));
   Deno.addSignalListener("SIGINT", onInterrupt);
@@ -70,9 +67,16 @@ async function executeHere(shell: Shell, { capability, verb, input, placement }:
     );
     shell.exit(ERROR_CODES[error.code].exit);
   } finally {
-    clearTimeout(timer);
     Deno.removeSignalListener("SIGINT", onInterrupt);
   }
+}
+
+/** Loaded where there is a deadline: Deno loads Node's timers at the first mention of one, which costs a start some 5 ms. */
+async function endAt(deadline: Date, stop: AbortController): Promise<Disposable> {
+  const { at } = await import("../agent/deadline.ts");
+  return at(deadline.getTime(), Date.now, () => {
+    stop.abort(new XtaskError("timeout", "The command's deadline passed"));
+  });
 }
 
 function printLog(shell: Shell, stream: "out" | "err", bytes: Uint8Array): void {
