@@ -48,7 +48,7 @@ export async function runHere(
   const verb = capability.verbs[verbName];
   if (verb === undefined) throw new XtaskError("not_found", `${capability.name} has no verb '${verbName}'`);
   const parsed = parse(verb.input, input, `input of ${capability.name}.${verbName}`);
-  const found = resolveTools(capability, { env, known: tools });
+  const found = resolveTools(capability, { env, known: tools, lazy: true });
   if (found.missing.length > 0) {
     throw new XtaskError("unavailable", `${capability.name} needs ${found.missing.join(" and ")} on PATH`);
   }

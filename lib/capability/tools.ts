@@ -9,6 +9,8 @@ export interface ToolsOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Executables that are known without looking. */
   readonly known?: Readonly<Record<string, string>>;
+  /** Looks for an optional tool only when it is read: most of the many that `which` knows are not asked for. */
+  readonly lazy?: boolean;
 }
 
 /** What was found: absolute paths by tool name, and the required ones that are missing. */
@@ -17,19 +19,29 @@ export interface FoundTools {
   readonly missing: readonly string[];
 }
 
-/** The capability's tools on this machine. */
-export function resolveTools(capability: Capability, { env, known = {} }: ToolsOptions): FoundTools {
+/** The capability's tools on this machine. With `lazy`, an optional tool that is missing reads as undefined. */
+export function resolveTools(
+  { tools: wanted = {} }: Pick<Capability, "tools">,
+  { lazy = false, ...where }: ToolsOptions,
+): FoundTools {
   const tools: Record<string, string> = {};
   const missing: string[] = [];
-  const { os } = platformHere();
-  const where = { path: env.PATH ?? "", os, ...(env.PATHEXT === undefined ? {} : { pathext: env.PATHEXT }) };
-  for (const [key, candidates] of Object.entries(capability.tools ?? {})) {
+  for (const [key, candidates] of Object.entries(wanted)) {
     const optional = key.endsWith("?");
     const name = optional ? key.slice(0, -1) : key;
-    const path = known[name] ??
-      candidates.map((program) => findExecutable(program, where)).find((found) => found !== undefined);
+    if (optional && lazy) {
+      Object.defineProperty(tools, name, { enumerable: true, get: () => find(name, candidates, where) });
+      continue;
+    }
+    const path = find(name, candidates, where);
     if (path !== undefined) tools[name] = path;
     else if (!optional) missing.push(candidates.join(" or "));
   }
   return { tools, missing };
+}
+
+function find(name: string, candidates: readonly string[], { env, known = {} }: ToolsOptions): string | undefined {
+  const { os } = platformHere();
+  const where = { path: env.PATH ?? "", os, ...(env.PATHEXT === undefined ? {} : { pathext: env.PATHEXT }) };
+  return known[name] ?? candidates.map((program) => findExecutable(program, where)).find((path) => path !== undefined);
 }

@@ -39,3 +39,17 @@ Deno.test("a capability without tools misses none", () => {
   const capability: Capability = { name: "x", summary: "X", permissions: () => ({}), verbs: {} };
   assert.deepEqual(resolveTools(capability, { env: {} }), { tools: {}, missing: [] });
 });
+
+Deno.test("with lazy, an optional tool is looked for when it is read", UNIX, async () => {
+  const dir = await Deno.realPath(await Deno.makeTempDir());
+  try {
+    const tools = { "late?": ["late"], "absent?": ["absent"], needed: ["needed"] };
+    const capability = { name: "x", summary: "X", permissions: () => ({}), verbs: {}, tools } satisfies Capability;
+    const found = resolveTools(capability, { env: { PATH: dir }, lazy: true });
+    assert.deepEqual(found.missing, ["needed"]);
+    await Deno.writeTextFile(`${dir}/late`, "", { mode: 0o755 });
+    assert.deepEqual({ ...found.tools }, { late: `${dir}/late`, absent: undefined });
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});

@@ -88,8 +88,10 @@ const cache = new Map<string, string>();
  * @throws The signal's reason, once the run is aborted
  */
 export async function versionOf(path: string, context: RunContext): Promise<string | undefined> {
-  const name = Object.keys(QUESTIONS).find((known) => context.node.tools[known] === path);
-  const question = name === undefined ? undefined : QUESTIONS[name];
+  const { tools, platform } = context.node;
+  // By its own name first: asking for every tool of the list would look for every one of them.
+  const name = path.replace(/^.*[\\/]/, "").replace(platform.os === "windows" ? /\.[^.]*$/ : "", "");
+  const question = Object.hasOwn(QUESTIONS, name) && tools[name] === path ? QUESTIONS[name] : undefined;
   if (question === undefined || await isAppleInstaller(path, context)) return undefined;
   const info = await Deno.stat(path);
   const key = `${path}\0${info.mtime?.getTime()}\0${info.size}`;
