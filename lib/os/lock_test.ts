@@ -41,14 +41,12 @@ Deno.test(
       const child = new Deno.Command(Deno.execPath(), { args: ["eval", "--config", config, "--ext=ts", script] })
         .spawn();
       try {
+        // Asked of the file, since a lock that is tried here may be what the other process meets.
         await until(
           "the other process to lock",
-          () =>
-            lockFolder(dir, "An agent").then(
-              (lock) => lock[Symbol.dispose](),
-              (error: Error) => error.message.includes(`process ${child.pid}`),
-            ),
+          () => Deno.readTextFile(`${dir}/lock`).then((text) => text === `${child.pid}\n`, () => false),
         );
+        await assert.rejects(lockFolder(dir, "An agent"), { message: new RegExp(`process ${child.pid}\\b`) });
       } finally {
         child.kill("SIGKILL");
         await child.status;
