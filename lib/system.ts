@@ -13,6 +13,7 @@ import { type Server, startServer } from "./nats/server.ts";
 import { assertJetStream } from "./nats/streams.ts";
 import { ancestors } from "./os/ancestors.ts";
 import { lockFolder } from "./os/lock.ts";
+import { findsStrays } from "./os/processes.ts";
 import { writeSecretFile } from "./os/secret_file.ts";
 import { XtaskError } from "./protocol/error.ts";
 import type { Labels } from "./protocol/node.ts";
@@ -186,6 +187,13 @@ export async function startNode(options: AgentNodeOptions, signal?: AbortSignal)
     }),
   );
   const above = await ancestors();
+  if (Deno.build.os !== "windows" && !await findsStrays()) {
+    log(
+      `agent ${node}`,
+      "warn",
+      "There is no ps here: a program that leaves its run's process group will not be ended",
+    );
+  }
   const agent = stack.use(
     await startAgent({
       ...options,

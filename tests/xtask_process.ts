@@ -1,4 +1,5 @@
 /** The real command line as a process of its own, for tests that kill it or read what it prints. */
+import { serverMark } from "../lib/nats/server.ts";
 import { endProcesses } from "../lib/os/processes.ts";
 import { asset } from "../scripts/assets.ts";
 import { until } from "./until.ts";
@@ -96,7 +97,7 @@ export async function spawnXtask(
         clearTimeout(timer);
       }
       // The server of a hub that was killed outlives it.
-      if (args[0] === "up") await endProcesses({ groups: [], mark: `nats-server:${home}/hub/nats` });
+      if (args[0] === "up") await endProcesses({ groups: [], mark: serverMark(`${home}/hub/nats`) });
       await closed;
     },
   };

@@ -37,6 +37,11 @@ const RESTART_MS = { min: 250, max: 10_000 };
 /** A server that ran for this long was sound: the next death starts at the shortest pause again. */
 const SOUND_MS = 60_000;
 
+/** The mark of the server of a home. Encoded, since what lists processes may show nothing but ASCII. */
+export function serverMark(home: string): string {
+  return `nats-server:${encodeURI(home)}`;
+}
+
 /**
  * Starts a server and resolves when it truly serves.
  *
@@ -45,7 +50,7 @@ const SOUND_MS = 60_000;
 export async function startServer(options: ServerOptions, signal?: AbortSignal): Promise<Server> {
   const { home, onChange } = options;
   await Deno.mkdir(`${home}/ports`, { recursive: true, mode: 0o700 });
-  const mark = `nats-server:${home}`;
+  const mark = serverMark(home);
   // One that outlived a killed hub still holds the port and the store.
   await endProcesses({ groups: [], mark });
   let running = await launch(options, { port: options.port, leafPort: options.leafPort }, mark, signal);

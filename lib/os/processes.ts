@@ -2,7 +2,9 @@
  * Ends what a run started: its process groups, and what left them. A program that calls `setsid` leaves its group and is
  * adopted by pid 1, but it keeps the environment it was given, so every process of a run carries the run's mark in it.
  * A process that wipes its own environment and leaves its group as well is beyond what can be found without privileges.
+ * Where the system does not tell environments ({@linkcode findsStrays}) the groups alone are ended.
  */
+import { ps } from "./ps.ts";
 
 /** The environment variable that marks every process of a run. */
 export const MARK = "XTASK_RUN";
@@ -57,13 +59,36 @@ export async function endProcesses(owned: Owned, { graceMs = 5_000 }: EndOptions
   return alive;
 }
 
-/** The living processes of a run. Zombies are dead: only their parent can bury them. */
+/**
+ * The living processes of a run. Zombies are dead: only their parent can bury them. A negative number is a whole group, where
+ * its processes cannot be told.
+ */
 export async function survivors({ groups, mark }: Owned): Promise<number[]> {
   const groupsLeft = groups.filter((group) => sendSignal(-group, 0));
   if (groupsLeft.length === 0 && mark === undefined) return [];
   const wanted = new Set(groupsLeft);
-  const found = Deno.build.os === "linux" ? fromProc(wanted, mark) : await fromPs(wanted, mark);
+  const found = await find(wanted, mark) ?? groupsLeft.map((group) => -group);
   return found.filter((pid) => pid !== Deno.pid);
+}
+
+/** Whether a process of a run is found that has left its group. */
+export async function findsStrays(): Promise<boolean> {
+  return Deno.build.os !== "windows" && await find(new Set(), undefined) !== undefined;
+}
+
+/** Once refused, always refused: permissions of a process do not grow. */
+let procRefused = Deno.build.os !== "linux";
+
+async function find(groups: ReadonlySet<number>, mark: string | undefined): Promise<number[] | undefined> {
+  if (!procRefused) {
+    try {
+      return fromProc(groups, mark);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotCapable)) throw error;
+      procRefused = true;
+    }
+  }
+  return await fromPs(groups, mark);
 }
 
 /** Sends a signal; false where there is no such process or it is not ours. 0 only asks. */
@@ -106,10 +131,13 @@ function isGone(error: unknown): boolean {
   return error instanceof Error && error.message.includes("(os error 3)");
 }
 
-async function fromPs(groups: ReadonlySet<number>, mark: string | undefined): Promise<number[]> {
-  const { stdout } = await new Deno.Command("ps", { args: ["axEww", "-o", "pid=,pgid=,stat=,command="] }).output();
+async function fromPs(groups: ReadonlySet<number>, mark: string | undefined): Promise<number[] | undefined> {
+  // Each ps has its own letter for the environment, which then stands behind the command.
+  const letters = Deno.build.os === "linux" ? "axeww" : "axEww";
+  const lines = await ps(letters, "-o", "pid=,pgid=,stat=,command=");
+  if (lines === undefined) return undefined;
   const found: number[] = [];
-  for (const line of new TextDecoder().decode(stdout).split("\n")) {
+  for (const line of lines) {
     const [, pid, group, state = "", command = ""] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
     if (pid === undefined || state.startsWith("Z")) continue;
     const marked = mark !== undefined && ` ${command} `.includes(` ${MARK}=${mark} `);
