@@ -6,7 +6,7 @@
  * hashed. That finds accidents (a cut, damaged or replaced file). It does not stop somebody who may write in the user's
  * own cache folder, who could as well replace xtask; the folder is made for that user alone.
  */
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { XtaskError } from "../lib/protocol/error.ts";
 
 /** The sha256 of bytes, in hex. */
@@ -21,7 +21,8 @@ export async function isStored(path: string, sha256: string): Promise<boolean> {
   if (seen === await unlessMissing(Deno.readTextFile(stampPath(path)))) return true;
   const bytes = await unlessMissing(Deno.readFile(path));
   if (bytes === undefined || await sha256Hex(bytes) !== sha256) return false;
-  await replace(stampPath(path), new TextEncoder().encode(seen), 0o600);
+  // A stamp only saves time, and a cache that may not be written (an image's, another user's) is as good to read.
+  await replace(stampPath(path), new TextEncoder().encode(seen), 0o600).catch(() => {});
   return true;
 }
 
@@ -36,6 +37,7 @@ export async function store(path: string, bytes: Uint8Array<ArrayBuffer>, sha256
     throw new XtaskError("invalid", `It is not the pinned file: its sha256 is ${got}, expected ${sha256}`);
   }
   await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await sweep(dirname(path));
   await replace(path, bytes, 0o755);
   const stamp = await stampOf(path, sha256);
   if (stamp !== undefined) await replace(stampPath(path), new TextEncoder().encode(stamp), 0o600);
@@ -66,6 +68,19 @@ async function replace(path: string, bytes: Uint8Array, mode: number): Promise<v
     // On Windows nothing can take the place of a program that runs. It runs, so another process has put it there whole.
     const size = (await unlessMissing(Deno.stat(path)))?.size;
     if (!(cause instanceof Deno.errors.PermissionDenied) || size !== bytes.length) throw cause;
+  }
+}
+
+/** Older than any write takes. */
+const ABANDONED_MS = 3_600_000;
+
+/** Removes what processes left half-written that were killed. */
+async function sweep(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!name.endsWith(".tmp")) continue;
+    const file = join(folder, name);
+    const written = (await unlessMissing(Deno.stat(file)))?.mtime?.getTime() ?? Date.now();
+    if (Date.now() - written > ABANDONED_MS) await unlessMissing(Deno.remove(file));
   }
 }
 

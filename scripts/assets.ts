@@ -10,7 +10,7 @@
  * with a line that says so, and the next source is tried: what runs is always the very bytes that were tested.
  */
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { XtaskError } from "../lib/protocol/error.ts";
@@ -90,13 +90,33 @@ export interface AssetOptions {
  * platform or the variable names no file; `exhausted` if the disk is full
  */
 export async function asset(name: AssetName, options: AssetOptions = {}): Promise<string> {
-  const chosen = Deno.env.get(ASSETS[name].override);
   const here = platformHere();
   const { os, arch } = options.platform ?? here;
-  if (!chosen || os !== here.os || arch !== here.arch) return await pinned(name, ASSETS[name], options);
+  const chosen = os === here.os && arch === here.arch ? await chosenAsset(name) : undefined;
+  return chosen ?? await pinned(name, ASSETS[name], options);
+}
+
+/**
+ * The executable that the asset's variable names, if it is set.
+ *
+ * @throws {XtaskError} `not_found` if the variable names no file
+ */
+export async function chosenAsset(name: AssetName): Promise<string | undefined> {
+  const chosen = Deno.env.get(ASSETS[name].override);
+  if (!chosen) return undefined;
   const path = resolve(chosen);
   if ((await Deno.stat(path).catch(() => undefined))?.isFile) return path;
   throw new XtaskError("not_found", `${ASSETS[name].override} names '${chosen}', which is no file`);
+}
+
+/** Where an asset is kept. The hash is part of the folder's name, so a changed pin never meets what runs under the old one. */
+export function assetFile(
+  cacheDir: string,
+  name: string,
+  { version, sha256, platform: { os, arch } }: { version: string; sha256: string; platform: Platform },
+): string {
+  const folder = `${name}-${version}-${os}-${arch}-${sha256.slice(0, 12)}`;
+  return resolve(cacheDir, "assets", folder, os === "windows" ? `${name}.exe` : name);
 }
 
 /** As {@linkcode asset}, for an entry that need not be in the table, and without regard to the variables. */
@@ -110,9 +130,7 @@ export async function pinned(name: string, entry: Pinned, options: AssetOptions 
       details: [`there is for: ${Object.keys(entry.sha256).join(", ")}`, `or set ${entry.override} to an executable`],
     });
   }
-  const file = platform.os === "windows" ? `${name}.exe` : name;
-  // The hash is part of the folder's name, so that a changed pin never meets a program that runs under the old one.
-  const path = resolve(cacheDir, "assets", `${name}-${entry.version}-${target}-${sha256.slice(0, 12)}`, file);
+  const path = assetFile(cacheDir, name, { version: entry.version, sha256, platform });
   if (await isStored(path, sha256)) return path;
 
   const failures: string[] = [];
@@ -122,7 +140,7 @@ export async function pinned(name: string, entry: Pinned, options: AssetOptions 
     report(`${name} ${entry.version} ${target}: ${describe(source)}`);
     const scratch = await Deno.makeTempDir({ dir: cacheDir, prefix: "fetch-" });
     try {
-      await store(path, await take(source, file, { scratch, signal }), sha256);
+      await store(path, await take(source, basename(path), { scratch, signal }), sha256);
       return path;
     } catch (error) {
       const { code, message } = XtaskError.from(error);

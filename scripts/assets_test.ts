@@ -197,6 +197,16 @@ Deno.test("two that store the same file at once both succeed", async () => {
   assert.equal(await isStored(path, sha256), true);
 });
 
+Deno.test("what a killed process left half-written goes with the next write, but not what is being written", async () => {
+  await using folder = await temporaryFolder();
+  const [old, young] = ["old", "young"].map((name) => join(folder.path, `program.${name}.tmp`)) as [string, string];
+  for (const path of [old, young]) await Deno.writeTextFile(path, "half");
+  await Deno.utime(old, Date.now() / 1000 - 2 * 3600, Date.now() / 1000 - 2 * 3600);
+  await store(join(folder.path, "program"), program, sha256);
+  const left = [...Deno.readDirSync(folder.path)].map(({ name }) => name).sort();
+  assert.deepEqual(left, ["program", "program.sha256", "program.young.tmp"]);
+});
+
 Deno.test("the cache is XTASK_CACHE, else below XTASK_HOME, else the XDG folder, else the platform's own", () => {
   const from = (env: Record<string, string>) => cacheFolder((name) => env[name]);
   assert.equal(from({ XTASK_CACHE: "/a", XTASK_HOME: "/h", XDG_CACHE_HOME: "/b" }), "/a");

@@ -93,6 +93,9 @@ export function createHost({ factsFor, protectedPids, graceMs = 5_000 }: HostOpt
   };
 }
 
+/** A compiled xtask has the Worker bundled beside everything else. */
+const WORKER = new URL(Deno.build.standalone ? "./worker.js" : "./worker.ts", import.meta.url);
+
 type CallMessage = (number: number) => ToWorker;
 
 class CapabilityWorker implements AsyncDisposable {
@@ -110,7 +113,7 @@ class CapabilityWorker implements AsyncDisposable {
     this.#node = node.id;
     this.#graceMs = graceMs;
     this.#onGone = onGone;
-    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
+    this.#worker = new Worker(WORKER, {
       type: "module",
       name: capability.name,
       deno: { permissions: { ...DENIED, ...capability.permissions({ ...node, protectedPids: [] }) } },

@@ -1,8 +1,11 @@
-/** The executables that xtask brings along: fetched and verified on first use. */
-import { asset, type AssetName } from "../../scripts/assets.ts";
+/** The executables that xtask brings along: inside it where it is compiled, else fetched and verified on first use. */
+import { asset, type AssetName, cacheFolder, chosenAsset } from "../../scripts/assets.ts";
 import type { Shell } from "./shell.ts";
 
-/** The path of an executable; says so when it has to be fetched first. */
+/** The path of an executable; says so when it has to be unpacked or fetched first. */
 export async function assetPath(shell: Shell, name: AssetName): Promise<string> {
-  return await asset(name, { report: (line) => shell.note(line) });
+  const report = (line: string) => shell.note(line);
+  if (!Deno.build.standalone) return await asset(name, { report });
+  const { unpack } = await import("./embedded.ts");
+  return await chosenAsset(name) ?? await unpack(name, { cacheDir: cacheFolder((name) => shell.env[name]), report });
 }
