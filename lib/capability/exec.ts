@@ -55,7 +55,8 @@ export function createExec(origin: ExecOrigin): RunContext["exec"] {
       owner.end(child.pid);
     }, timeoutMs);
     const exited = child.status.then(async (status) => {
-      clearTimeout(timer);
+      // Deno loads Node's timers at the first mention of one, which costs a start some 5 ms.
+      if (timer !== undefined) clearTimeout(timer);
       await owner.ended(child.pid);
       return status;
     });

@@ -37,7 +37,15 @@ function bare(env: Readonly<Record<string, string>>): string[] {
 
 /** A definition costs its load time, so a command that is no capability loads none; help and typos want them all. */
 async function capabilitiesFor(word: string | undefined): Promise<Capability[]> {
-  if (word !== undefined && isCapabilityName(word)) return [await loadCapability(word)];
+  if (word !== undefined && isCapabilityName(word)) {
+    // What will run it is wanted next; loading both at once takes no longer than one.
+    const [capability] = await Promise.all([
+      loadCapability(word),
+      import("./execute.ts"),
+      import("../capability/here.ts"),
+    ]);
+    return [capability];
+  }
   if (word !== undefined && BUILT_IN_NAMES.includes(word)) return [];
   return await Promise.all(CAPABILITY_NAMES.map(loadCapability));
 }
