@@ -79,7 +79,6 @@ export class Line implements Uplink {
   }
 }
 
-/** A payload that tells what it is, followed by so many more bytes. */
 /** A report that begins with a text, padded to a size. */
 export function draft(text: string, size = 0): Draft {
   const payload = new Uint8Array(32 + size);

@@ -114,7 +114,7 @@ export class Runs {
   async submit(command: Command): Promise<Active | Result> {
     const before = this.#find(command);
     if (before !== undefined) return before;
-    const { id, capability, verb: verbName, input, deadline } = command;
+    const { id, capability, verb: verbName, input } = command;
     const verb = capability.verbs[verbName] as Verb;
     const { journal, slots, now } = this.#options;
     const acceptedAt = new Date(now()).toISOString();
@@ -122,6 +122,10 @@ export class Runs {
     const run = new Run(accepted, verb.effect, this.#outputOf(accepted, verb));
     if (verb.effect === "change") slots.assertRoom();
     else this.#assertReadable();
+    // Its place in line is taken at once: of a burst each must see those before it.
+    const slot = verb.effect === "change" ? slots.acquire(run.abort.signal) : undefined;
+    // A wish to end that comes before anybody waits for the slot is seen by whoever then does.
+    slot?.catch(() => {});
     this.#active.set(id, run);
     try {
       if (verb.effect === "change") {
@@ -138,9 +142,11 @@ export class Runs {
       this.#active.delete(id);
       run.settled.promise.catch(() => {});
       run.settled.reject(error);
+      run.abort.abort(error);
+      void slot?.then((taken) => taken[Symbol.dispose](), () => {});
       throw error;
     }
-    void this.#perform(run, capability, verb, deadline);
+    void this.#perform(run, slot, command);
     return run;
   }
 
@@ -222,16 +228,21 @@ export class Runs {
     });
   }
 
-  async #perform(run: Run, capability: Capability, verb: Verb, deadline: number | undefined): Promise<void> {
-    const { now, slots, onTrouble, onChange } = this.#options;
+  async #perform(run: Run, slot: Promise<Disposable> | undefined, command: Command): Promise<void> {
+    const { now, onTrouble, onChange } = this.#options;
+    const { capability, deadline = Infinity } = command;
+    const verb = capability.verbs[command.verb] as Verb;
     const { signal } = run.abort;
-    const ending = deadline === undefined ? undefined : at(deadline, now, () => {
+    const expire = () => {
       const started = run.state === "running";
       run.end(started ? "failed" : "expired", new XtaskError("timeout", "The command's deadline passed"));
-    });
+    };
+    const ending = deadline === Infinity ? undefined : at(deadline, now, expire);
     let outcome: Outcome;
     try {
-      using _slot = verb.effect === "change" ? await slots.acquire(signal) : undefined;
+      using _slot = await slot;
+      // The slot may have come with the end of a run that had the same deadline.
+      if (now() >= deadline) expire();
       signal.throwIfAborted();
       run.state = "running";
       run.startedAt = now();
