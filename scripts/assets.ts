@@ -11,11 +11,9 @@
  */
 import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
-import process from "node:process";
-import { parseArgs } from "node:util";
 import { XtaskError } from "../lib/protocol/error.ts";
 import { type Platform, platformHere } from "../lib/protocol/platform.ts";
-import { describe, type Source, take } from "./asset_source.ts";
+import type { Source } from "./asset_source.ts";
 import { isStored, store } from "./asset_store.ts";
 
 /** One third-party executable. */
@@ -133,6 +131,8 @@ export async function pinned(name: string, entry: Pinned, options: AssetOptions 
   const path = assetFile(cacheDir, name, { version: entry.version, sha256, platform });
   if (await isStored(path, sha256)) return path;
 
+  // Loaded where something is to be fetched: every other start of xtask finds it in the cache and can do without.
+  const { describe, take } = await import("./asset_source.ts");
   const failures: string[] = [];
   await Deno.mkdir(cacheDir, { recursive: true, mode: 0o700 });
   for (const source of entry.sources(platform)) {
@@ -194,6 +194,7 @@ function targets(word: string | undefined): Platform[] {
 }
 
 async function main(args: string[]): Promise<void> {
+  const { parseArgs } = await import("node:util");
   const { values, positionals } = parseArgs({ args, options: { target: { type: "string" } }, allowPositionals: true });
   const known = Object.keys(ASSETS) as AssetName[];
   const names = positionals.length === 0 ? known : positionals.map((given) => {
@@ -204,10 +205,15 @@ async function main(args: string[]): Promise<void> {
   const signal = AbortSignal.timeout(15 * 60_000);
   for (const platform of targets(values.target)) {
     for (const name of names) {
-      const path = await asset(name, { platform, signal, report: (line) => process.stderr.write(`${line}\n`) });
-      process.stdout.write(`${path}\n`);
+      const path = await asset(name, { platform, signal, report: (line) => print(Deno.stderr, line) });
+      print(Deno.stdout, path);
     }
   }
+}
+
+function print(to: { writeSync(bytes: Uint8Array): number }, line: string): void {
+  const bytes = new TextEncoder().encode(`${line}\n`);
+  for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
 }
 
 if (import.meta.main) {
@@ -215,7 +221,7 @@ if (import.meta.main) {
     await main(Deno.args);
   } catch (error) {
     const { code, message, details } = XtaskError.from(error);
-    process.stderr.write([`error: ${message}`, ...details.map((line) => `  ${line}`), ""].join("\n"));
+    print(Deno.stderr, [`error: ${message}`, ...details.map((line) => `  ${line}`)].join("\n"));
     Deno.exit(code === "invalid" ? 2 : 1);
   }
 }
