@@ -77,7 +77,8 @@ Deno.test("a killed nats-server is started again with an alert; the run goes on,
   const following = (async () => {
     for await (const event of follow(client.bus, id, ["n1"])) {
       if (event.type === "log") { for (const { bytes } of event.pieces) text += new TextDecoder().decode(bytes); }
-      else seen.push(event.type);
+      // On a slow machine the node comes back a little after the hub, and is told of as silent meanwhile.
+      else if (event.type !== "silent") seen.push(event.type);
     }
   })();
   await until("output", () => text.includes("line 5\n"));
