@@ -1,0 +1,66 @@
+/** The program as plain JavaScript, without anything of its sources, types or packages that it does not use. */
+import { join } from "node:path";
+import { XtaskError } from "../lib/protocol/error.ts";
+
+const ROOT = new URL("../", import.meta.url);
+/** The two places a thread of xtask begins. */
+const MAIN = "main.ts";
+const WORKER = "lib/capability/worker.ts";
+
+/** What {@linkcode bundle} made. */
+export interface Bundle {
+  /** The entry, and what it finds only by name at run time. */
+  readonly main: string;
+  readonly included: readonly string[];
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/**
+ * Bundles the command line and the Worker into a folder. Both share their modules, and what a subcommand does not need stays
+ * in files that are not read.
+ *
+ * @param deno The Deno that does it
+ */
+export async function bundle(deno: string, folder: string, signal: AbortSignal): Promise<Bundle> {
+  await run(deno, ["bundle", "--quiet", "--minify", "--code-splitting", "--outdir", folder, MAIN, WORKER], { signal });
+  // Modules that both need lie in the folder itself, wherever they came from. There `lib/capability/host.ts` looks for this.
+  const worker = join(folder, "worker.js");
+  await Deno.writeTextFile(worker, `import "./${WORKER.replace(/\.ts$/, ".js")}";\n`);
+  const sizes = await sizesIn(folder);
+  return {
+    main: join(folder, MAIN.replace(/\.ts$/, ".js")),
+    included: [worker],
+    files: sizes.length,
+    bytes: sizes.reduce((sum, size) => sum + size, 0),
+  };
+}
+
+async function sizesIn(folder: string): Promise<number[]> {
+  const sizes: number[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const path = join(folder, name);
+    if (isDirectory) sizes.push(...await sizesIn(path));
+    else sizes.push((await Deno.stat(path)).size);
+  }
+  return sizes;
+}
+
+/** Runs Deno in the repository's folder; what it says is shown only if it fails. */
+export async function run(
+  deno: string,
+  args: readonly string[],
+  { signal, env = {} }: { signal: AbortSignal; env?: Readonly<Record<string, string>> },
+): Promise<void> {
+  const { success, stdout, stderr } = await new Deno.Command(deno, {
+    args: [...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", ...env },
+    signal,
+    stdin: "null",
+  }).output();
+  if (success) return;
+  signal.throwIfAborted();
+  const said = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim()).join("\n").trim();
+  throw new XtaskError("unavailable", `deno ${args[0]} failed`, { details: said.split("\n").slice(-20) });
+}

@@ -1,0 +1,187 @@
+/**
+ * Makes the one file that people get: `dist/xtask-TRIPLE`, with the program and the executables it brings along inside.
+ *
+ * ```sh
+ * deno run -A scripts/compile.ts [--target TRIPLE|all]
+ * ```
+ *
+ * The run-time reads all that `deno compile` embeds into memory at every start. So in an ELF file the executables stand
+ * between the run-time and what is embedded, where nobody reads them before they are wanted; the run-time finds its part
+ * from the file's end. On the other systems what is embedded is mapped into memory, and they are embedded as files.
+ */
+import { basename, join } from "node:path";
+import process from "node:process";
+import { gzip } from "node:zlib";
+import { fileURLToPath } from "node:url";
+import { parseArgs, promisify } from "node:util";
+import { type Entry, INDEX } from "../lib/cli/embedded.ts";
+import { XtaskError } from "../lib/protocol/error.ts";
+import { platformHere } from "../lib/protocol/platform.ts";
+import { VERSION } from "../lib/protocol/version.ts";
+import { type AssetName, ASSETS, pinned } from "./assets.ts";
+import { bundle, run } from "./bundle.ts";
+import { compiler, DENO_VERSION, denort } from "./denort.ts";
+import { runScript } from "./run_script.ts";
+import { platformKey, type Target, targetsFor } from "./targets.ts";
+
+/** What the program may do, and why. Capabilities get less, each by its own definition; nothing can be added at run time. */
+const PERMISSIONS: Readonly<Record<string, string>> = {
+  "--allow-read": "a node offers a folder that is known at run time only",
+  "--allow-write": "journals, credentials and the cache lie where the user's environment says",
+  "--allow-run": "tasks are programs",
+  "--allow-net": "hubs have any address",
+  "--allow-env": "programs of tasks inherit the environment",
+  "--allow-sys": "a node reports its host name, load, memory and addresses",
+  "--deny-ffi": "nothing here loads a native library",
+  "--deny-import": "no code comes from elsewhere at run time",
+  "--no-prompt": "nobody is there to answer",
+};
+
+/** Beyond the parts that are known, an executable has headers, a table of files, padding and a signature. */
+const REST_MAX = 2 * 1024 * 1024;
+const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
+
+const report = (line: string) => void process.stderr.write(`${line}\n`);
+
+interface Packed extends Entry {
+  readonly name: AssetName;
+  readonly bytes: Uint8Array;
+  /** Size of the executable, unpacked. */
+  readonly unpacked: number;
+}
+
+/** Makes one executable and returns its path. */
+async function compile(target: Target, deno: string, signal: AbortSignal): Promise<string> {
+  const { triple, platform } = target;
+  const path = join(DIST, `xtask-${triple}${platform.os === "windows" ? ".exe" : ""}`);
+  await Deno.mkdir(DIST, { recursive: true });
+  const stage = await Deno.makeTempDir({ dir: DIST, prefix: "stage-" });
+  try {
+    const runtime = await denort(target, { report, signal });
+    const program = await bundle(deno, join(stage, "program"), signal);
+    const packed = await Promise.all((Object.keys(ASSETS) as AssetName[]).map((name) => pack(name, target, signal)));
+    const { base, included } = platform.os === "linux"
+      ? await placeInFront(runtime, packed, stage)
+      : { base: runtime, included: await placeInside(packed, join(stage, "program")) };
+    const index = join(stage, "program", INDEX);
+    await Deno.writeTextFile(
+      index,
+      JSON.stringify(indexOf(packed, platform.os === "linux" ? await sizeOf(runtime) : undefined)),
+    );
+    const made = join(stage, basename(path));
+    await run(deno, [
+      "compile",
+      // No code cache: it saves 2 ms of 42, in a file of the shared temporary folder that anybody could put there first.
+      ...["--quiet", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-check", "--no-code-cache"],
+      ...["--unstable-worker-options", ...Object.keys(PERMISSIONS), "--target", triple, "--output", made],
+      ...[...program.included, index, ...included].flatMap((file) => ["--include", file]),
+      program.main,
+    ], { signal, env: { DENORT_BIN: base } });
+    await check(made, target);
+    const parts: Part[] = [
+      { name: "run-time", bytes: await sizeOf(runtime), what: `deno ${DENO_VERSION}` },
+      { name: "program", bytes: program.bytes, what: `${program.files} files` },
+      ...packed.map(({ name, size, version, unpacked }) => ({
+        name,
+        bytes: size,
+        what: `${version}, ${megabytes(unpacked)} unpacked`,
+      })),
+    ];
+    printSizes(path, await sizeOf(made), parts);
+    await Deno.rename(made, path);
+    return path;
+  } finally {
+    await Deno.remove(stage, { recursive: true });
+  }
+}
+
+async function pack(name: AssetName, { platform }: Target, signal: AbortSignal): Promise<Packed> {
+  const { version, sha256 } = ASSETS[name];
+  // Not by the variables that name an executable: what is handed out is what was pinned.
+  const program = await Deno.readFile(await pinned(name, ASSETS[name], { platform, signal, report }));
+  const bytes = await promisify(gzip)(program, { level: 9 });
+  return {
+    name,
+    version,
+    sha256: sha256[platformKey(platform)] as string,
+    size: bytes.length,
+    bytes,
+    unpacked: program.length,
+  };
+}
+
+async function placeInFront(runtime: string, packed: readonly Packed[], stage: string) {
+  const base = join(stage, "runtime");
+  await Deno.copyFile(runtime, base);
+  using file = await Deno.open(base, { append: true });
+  for (const { bytes } of packed) {
+    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+  }
+  return { base, included: [] };
+}
+
+async function placeInside(packed: readonly Packed[], folder: string): Promise<string[]> {
+  return await Promise.all(packed.map(async ({ name, bytes }) => {
+    const path = join(folder, `${name}.gz`);
+    await Deno.writeFile(path, bytes);
+    return path;
+  }));
+}
+
+/** @param from Where the first one begins in the executable, if they stand in front. */
+function indexOf(packed: readonly Packed[], from: number | undefined): Record<string, Entry> {
+  let at = from;
+  return Object.fromEntries(packed.map(({ name, version, sha256, size }) => {
+    const entry = { version, sha256, size, ...(at === undefined ? {} : { at }) };
+    if (at !== undefined) at += size;
+    return [name, entry];
+  }));
+}
+
+/** An executable for this machine must say its version, alone in an empty environment. */
+async function check(path: string, { platform, triple }: Target): Promise<void> {
+  if (platformKey(platform) !== platformKey(platformHere())) {
+    report(`${triple}: made, not tried: it does not run on this machine`);
+    return;
+  }
+  const { stdout, stderr } = await new Deno.Command(path, { args: ["version"], clearEnv: true }).output();
+  const [said, complaint] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
+  if (said?.startsWith(`xtask ${VERSION} `)) return;
+  throw new XtaskError("internal", `${basename(path)} version says '${said}'`, { details: [complaint ?? ""] });
+}
+
+interface Part {
+  readonly name: string;
+  readonly bytes: number;
+  readonly what: string;
+}
+
+function printSizes(path: string, total: number, parts: readonly Part[]): void {
+  const rest = total - parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  const lines = [...parts, { name: "rest", bytes: rest, what: "headers and the table of files" }];
+  process.stdout.write(`${path}  ${megabytes(total)}\n`);
+  for (const { name, bytes, what } of lines) {
+    process.stdout.write(`  ${name.padEnd(12)} ${megabytes(bytes).padStart(9)}  ${what}\n`);
+  }
+  if (rest > REST_MAX) {
+    throw new XtaskError("internal", `${basename(path)} holds ${megabytes(rest)} that no part accounts for`);
+  }
+}
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+const sizeOf = async (path: string) => (await Deno.stat(path)).size;
+
+if (import.meta.main) {
+  await runScript(async () => {
+    const { values } = parseArgs({ args: Deno.args, options: { target: { type: "string" } } });
+    const targets = targetsFor(values.target);
+    if (targets.length > 1 && Deno.env.get("DENORT_BIN")) {
+      throw new XtaskError("invalid", "DENORT_BIN names the run-time of one target", {
+        details: ["leave it unset, or give that target"],
+      });
+    }
+    const signal = AbortSignal.timeout(30 * 60_000);
+    const deno = await compiler({ signal, report });
+    for (const target of targets) await compile(target, deno, signal);
+  });
+}
