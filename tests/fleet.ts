@@ -14,6 +14,8 @@ export interface NodeSpec {
   readonly labels?: Labels;
   readonly slots?: number;
   readonly allow?: readonly CapabilityName[];
+  /** Where it keeps its journal, instead of in the fleet's folder. */
+  readonly home?: string;
 }
 
 /** Options of {@linkcode startFleet}. */
@@ -90,10 +92,14 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
   };
   const nodes = new Map<string, FleetNode>();
   const start: TestFleet["start"] = async (given) => {
-    const spec = { slots, allow, ...(typeof given === "string" ? { id: given } : given) };
+    const spec: NodeSpec & { slots: number; allow: readonly CapabilityName[] } = {
+      slots,
+      allow,
+      ...(typeof given === "string" ? { id: given } : given),
+    };
     const { id } = spec;
     const dir = `${folder}/${id}/project`;
-    const home = `${folder}/${id}/home`;
+    const home = spec.home ?? `${folder}/${id}/home`;
     await copyProject(dir, taskfile);
     const creds = nodes.get(id)?.creds ?? await joinAs("node", id);
     const settings: AgentNodeOptions = { ...await machine(spec, dir, log), home, servers: url, creds };

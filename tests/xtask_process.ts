@@ -10,6 +10,8 @@ export interface XtaskOptions {
   readonly home: string;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** A compiled xtask, with what starts it in front. Its environment is `home` and `env` and nothing else. */
+  readonly program?: readonly string[];
 }
 
 /** A process. Disposing it ends it, orderly if it can. */
@@ -27,27 +29,19 @@ export interface XtaskProcess extends AsyncDisposable {
   kill(signal: Deno.Signal): void;
 }
 
-const MAIN = new URL("../main.ts", import.meta.url).pathname;
+const FROM_SOURCE = [Deno.execPath(), "run", "-A", new URL("../main.ts", import.meta.url).pathname];
 const END_MS = 15_000;
 
 /** Starts `xtask ARGS`. */
 export async function spawnXtask(
   args: readonly string[],
-  { home, cwd = home, env = {} }: XtaskOptions,
+  { home, cwd = home, env = {}, program }: XtaskOptions,
 ): Promise<XtaskProcess> {
-  const inherited = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(XTASK_|NATS_)/.test(name));
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", MAIN, ...args],
+  const [command = "", ...before] = program ?? FROM_SOURCE;
+  const child = new Deno.Command(command, {
+    args: [...before, ...args],
     cwd,
-    env: {
-      ...Object.fromEntries(inherited),
-      // Given, so that nothing is fetched.
-      XTASK_NATS_SERVER: await asset("nats-server"),
-      XTASK_TASK: await asset("task"),
-      NO_COLOR: "1",
-      XTASK_HOME: home,
-      ...env,
-    },
+    env: { ...(program === undefined ? await surroundings() : {}), NO_COLOR: "1", XTASK_HOME: home, ...env },
     clearEnv: true,
     stdin: "null",
     stdout: "piped",
@@ -96,10 +90,22 @@ export async function spawnXtask(
         await status;
         clearTimeout(timer);
       }
-      // The server of a hub that was killed outlives it.
-      if (args[0] === "up") await endProcesses({ groups: [], mark: serverMark(`${home}/hub/nats`) });
+      // The server of a hub that was killed outlives it. A hub that never was ready may have met another one's server.
+      if (args[0] === "up" && texts.stdout !== "") {
+        await endProcesses({ groups: [], mark: serverMark(`${home}/hub/nats`) });
+      }
       await closed;
     },
+  };
+}
+
+/** This process's environment, without what would lead to another hub, and with what would be fetched. */
+async function surroundings(): Promise<Record<string, string>> {
+  const inherited = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(XTASK_|NATS_)/.test(name));
+  return {
+    ...Object.fromEntries(inherited),
+    XTASK_NATS_SERVER: await asset("nats-server"),
+    XTASK_TASK: await asset("task"),
   };
 }
 

@@ -102,6 +102,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const self = new Self({ ...options, now, capabilities, journal, slots, running: () => runs.ids });
   await tellRecovered(await runs.recover(), reporter);
   const task = capabilities.get("task");
+  // Where starting fails from here on, the Taskfile must not be followed for ever.
+  stack.defer(() => stop.abort());
   if (task !== undefined) {
     const stamp = await taskfileStamp(dir);
     self.tasks = await listTasks(host, task);
@@ -110,7 +112,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       changed();
     });
   }
-  await register(bus, self.record());
+  const registered = await register(bus, self.record());
   const service = stack.use(serviceOf(bus, self, capabilities));
   const setDraining = async (draining: boolean, keep: boolean) => {
     await self.drain(draining, { keep });
@@ -144,6 +146,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   ({ changed } = startPresence({
     bus,
     record: () => self.record(),
+    registered,
     now,
     signal: stop.signal,
     onConflict: (error) => error.code === "conflict" ? failure.reject(error) : reporter.log("warn", error.message),

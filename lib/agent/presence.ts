@@ -9,6 +9,8 @@ import { heartbeatSubject, registerSubject } from "../protocol/subjects.ts";
 export interface PresenceOptions {
   readonly bus: Bus;
   readonly record: () => NodeRecord;
+  /** Whether the hub has the record as it is now. */
+  readonly registered: boolean;
   readonly now: () => number;
   readonly signal: AbortSignal;
   /** Hears that another machine holds this id. */
@@ -24,22 +26,41 @@ export interface Presence {
 /**
  * Registers this node.
  *
+ * @returns Whether the hub has the record; false where no hub process answers just now
  * @throws {XtaskError} `conflict` where a living agent holds the id
  */
-export async function register(bus: Bus, record: NodeRecord): Promise<void> {
+export async function register(bus: Bus, record: NodeRecord): Promise<boolean> {
   try {
     await bus.request(registerSubject(record.id), JSON.stringify(record), { timeoutMs: 5_000 });
+    return true;
   } catch (error) {
     const { code } = XtaskError.from(error);
-    // No hub process just now: it asks every node to register when it comes back.
     if (code !== "unavailable" && code !== "timeout") throw error;
+    return false;
   }
 }
 
-/** Starts the heartbeats; the first one goes out at once. */
-export function startPresence({ bus, record, now, signal, onConflict }: PresenceOptions): Presence {
-  let registered = digestOf(record());
+/** Starts the heartbeats; the first one goes out as soon as the hub has the record. */
+export function startPresence(options: PresenceOptions): Presence {
+  const { bus, record, now, signal, onConflict } = options;
+  /** Digest of the record that the hub has. Before there is one, the id may be another machine's: then no heartbeat. */
+  let registered = options.registered ? digestOf(record()) : undefined;
+  let registering = false;
   let scheduled = false;
+  const announce = async (full: NodeRecord, digest: string) => {
+    if (registering) return;
+    registering = true;
+    try {
+      if (!await register(bus, full)) return;
+      const first = registered === undefined;
+      registered = digest;
+      if (first) beat();
+    } catch (error) {
+      onConflict(XtaskError.from(error));
+    } finally {
+      registering = false;
+    }
+  };
   const beat = () => {
     scheduled = false;
     if (!bus.up) return;
@@ -57,10 +78,8 @@ export function startPresence({ bus, record, now, signal, onConflict }: Presence
       load,
       running,
     };
-    bus.publish(heartbeatSubject(id), JSON.stringify(heartbeat));
-    if (digest === registered || signal.aborted) return;
-    registered = digest;
-    register(bus, full).catch((error) => onConflict(XtaskError.from(error)));
+    if (registered !== undefined) bus.publish(heartbeatSubject(id), JSON.stringify(heartbeat));
+    if (digest !== registered && !signal.aborted) void announce(full, digest);
   };
   // Machines that were started together do not beat together.
   const timer = setInterval(beat, HEARTBEAT_MS * (0.95 + Math.random() * 0.1));

@@ -124,12 +124,15 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const quietly = (what: string, handle: (message: Incoming) => Promise<void>) => (message: Incoming) =>
     handle(message).catch((error) => log("warn", `${what}: ${(error as Error).message}`));
 
+  /** The agent of each id that was found to be the only one. */
+  const admitted = new Map<string, string>();
   stack.use(bus.subscribe(REGISTER_ANY, async (message) => {
     const record = parseJson(NodeRecord, message.text(), "node record");
     if (record.id !== lastToken(message.subject)) {
       throw new XtaskError("forbidden", `The record of '${record.id}' came from '${lastToken(message.subject)}'`);
     }
-    await assertSole(fleet, record, ask);
+    if (admitted.get(record.id) !== record.instance) await assertSole(bus, record);
+    admitted.set(record.id, record.instance);
     await register(record);
     if (message.reply !== undefined) message.respond(JSON.stringify({ id: record.id }));
   }));
@@ -199,14 +202,15 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 }
 
 /** @throws {XtaskError} `conflict` where another living agent holds the id */
-async function assertSole(fleet: Fleet, record: NodeRecord, ask: (id: string) => Promise<NodeRecord>): Promise<void> {
-  const before = fleet.get(record.id);
-  if (before === undefined || before.instance === record.instance) return;
-  const living = await ask(record.id).catch(() => undefined);
-  if (living === undefined || living.instance === record.instance) return;
-  throw new XtaskError("conflict", `A node called '${record.id}' is already there, on ${living.hostname}`, {
-    details: ["give this one another name with --name"],
-  });
+async function assertSole(bus: Bus, { id, instance }: NodeRecord): Promise<void> {
+  // Both may answer, the asker first: every answer counts. Where nobody lives the server says so at once.
+  for await (const message of bus.gather(statusSubject(id), "", AbortSignal.timeout(ASK_MS))) {
+    const living = parseJson(NodeRecord, message.text(), `record of ${id}`);
+    if (living.instance === instance) continue;
+    throw new XtaskError("conflict", `A node called '${id}' is already there, on ${living.hostname}`, {
+      details: ["give this one another name with --name"],
+    });
+  }
 }
 
 /** Asks every node for its record. */
