@@ -2,7 +2,7 @@
  * What a node must not forget: the runs it accepted, their results, and the reports that the hub has not yet taken. One
  * SQLite file; what is awaited here is on disk. Writes of one turn share a transaction, so that a burst costs one flush.
  */
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import { REMEMBERED_RUNS } from "../protocol/limits.ts";
 import { XtaskError } from "../protocol/error.ts";
@@ -58,6 +58,8 @@ interface Write {
 /** The journal of one agent. Its folder is locked by the agent, so nobody else writes here. */
 export class Journal implements Disposable {
   readonly #db: DatabaseSync;
+  /** Prepared once: it is asked for every command that comes. */
+  readonly #find: StatementSync;
   readonly #now: () => number;
   #pending: Write[] = [];
   #flushing = false;
@@ -77,6 +79,7 @@ export class Journal implements Disposable {
       const check = this.#db.prepare("PRAGMA quick_check(1)").get();
       if (check?.quick_check !== "ok") throw new Error(String(check?.quick_check));
       this.#db.exec(SCHEMA);
+      this.#find = this.#db.prepare("SELECT accepted, result FROM runs WHERE id = ?");
     } catch (cause) {
       if (db?.isOpen) db.close();
       throw new XtaskError("internal", `The journal ${path} cannot be opened: ${(cause as Error).message}`, {
@@ -123,7 +126,7 @@ export class Journal implements Disposable {
 
   /** The run of a command id. */
   find(id: string): Known | undefined {
-    const row = this.#db.prepare("SELECT accepted, result FROM runs WHERE id = ?").get(id);
+    const row = this.#find.get(id);
     return row === undefined ? undefined : known(row);
   }
 

@@ -39,9 +39,10 @@ export class Output {
   #bytes = 0;
   #newlines = 0;
   #endsOpen = false;
-  readonly #head = new Uint8Array(OUTPUT_EDGE_BYTES);
-  /** A ring: the byte numbered n stands at n modulo its length. */
-  readonly #tail = new Uint8Array(OUTPUT_EDGE_BYTES);
+  /** As long as it has to be: most outputs are short, and clearing what they do not fill would cost more than they do. */
+  #head = new Uint8Array(0);
+  /** A ring: the byte numbered n stands at n modulo its length. Empty until there is something behind the head. */
+  #tail = new Uint8Array(0);
 
   constructor(options: OutputOptions) {
     this.#options = options;
@@ -96,17 +97,31 @@ export class Output {
   }
 
   #remember(bytes: Uint8Array): void {
-    if (this.#bytes < OUTPUT_EDGE_BYTES) {
-      this.#head.set(bytes.subarray(0, OUTPUT_EDGE_BYTES - this.#bytes), this.#bytes);
+    const inHead = bytes.subarray(0, Math.max(0, OUTPUT_EDGE_BYTES - this.#bytes));
+    if (inHead.length > 0) this.#rememberHead(inHead);
+    if (inHead.length < bytes.length) this.#rememberTail(bytes);
+    this.#bytes += bytes.length;
+    for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) this.#newlines++;
+    this.#endsOpen = bytes[bytes.length - 1] !== NEWLINE;
+  }
+
+  #rememberHead(bytes: Uint8Array): void {
+    const length = this.#bytes + bytes.length;
+    if (length > this.#head.length) {
+      const larger = new Uint8Array(Math.min(OUTPUT_EDGE_BYTES, Math.max(length, 2 * this.#head.length)));
+      larger.set(this.#head);
+      this.#head = larger;
     }
+    this.#head.set(bytes, this.#bytes);
+  }
+
+  #rememberTail(bytes: Uint8Array): void {
+    if (this.#tail.length === 0) this.#tail = new Uint8Array(OUTPUT_EDGE_BYTES);
     const edge = bytes.subarray(Math.max(0, bytes.length - OUTPUT_EDGE_BYTES));
     const start = (this.#bytes + bytes.length - edge.length) % OUTPUT_EDGE_BYTES;
     const fits = Math.min(edge.length, OUTPUT_EDGE_BYTES - start);
     this.#tail.set(edge.subarray(0, fits), start);
     this.#tail.set(edge.subarray(fits), 0);
-    this.#bytes += bytes.length;
-    for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) this.#newlines++;
-    this.#endsOpen = bytes[bytes.length - 1] !== NEWLINE;
   }
 
   /** One flush at a time, so that batches keep their order. */
