@@ -8,7 +8,7 @@ import { pause } from "../os/pause.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { HEADER, Reply, Result } from "../protocol/run.ts";
-import { logsOfCommand, logSubject, resultSubject, runSubject, storedResult } from "../protocol/subjects.ts";
+import { lastToken, logsOfCommand, logSubject, resultSubject, runSubject, storedResult } from "../protocol/subjects.ts";
 
 /** Output of a run. */
 export interface LogEvent {
@@ -112,7 +112,11 @@ export async function* follow(
 
   using _results = bus.subscribe(
     resultSubject(id),
-    (message) => heard(parseJson(Result, message.text(), "result")),
+    (message) => {
+      const result = parseJson(Result, message.text(), "result");
+      // The server says whose prefix it came under; what a result says of its node is only its author's word.
+      if (lastToken(message.header("Nats-Subject") ?? "") === result.node) return heard(result);
+    },
   );
   const reading = readLogs(bus, id, standings, say, settle, within);
   const watching = watchLink(bus, say, within);

@@ -140,7 +140,7 @@ async function launch(
   const within = AbortSignal.any([AbortSignal.timeout(START_MS), ...(signal === undefined ? [] : [signal])]);
   let reason: unknown = new Error("it wrote no ports file");
   while (!within.aborted && ended === undefined) {
-    const ports = await portsOf(`${home}/ports`, child.pid);
+    const ports = await portsOf(home, logPath, child.pid, options.leafPort !== undefined);
     if (ports !== undefined) {
       try {
         await probe(`nats://${urlHost(host)}:${ports.port}`, within);
@@ -155,17 +155,18 @@ async function launch(
   throw await whyNot(logPath, wanted, ended === undefined ? reason : undefined);
 }
 
-/** The server writes the ports it really has to a file named after its program and process. */
-async function portsOf(dir: string, pid: number): Promise<Ports | undefined> {
+/** The server writes its client port to a file named after its program and process; the leaf port stands in its log alone. */
+async function portsOf(home: string, logPath: string, pid: number, leaf: boolean): Promise<Ports | undefined> {
+  const dir = `${home}/ports`;
   const name = [...Deno.readDirSync(dir)].find((entry) => entry.name.endsWith(`_${pid}.ports`))?.name;
   if (name === undefined) return undefined;
-  const path = `${dir}/${name}`;
   try {
-    const { nats, leafnodes } = JSON.parse(await Deno.readTextFile(path)) as { nats?: string[]; leafnodes?: string[] };
-    const [port, leafPort] = [nats, leafnodes].map((urls) =>
-      urls?.[0] === undefined ? undefined : Number(new URL(urls[0]).port)
-    );
-    return port === undefined ? undefined : { port, leafPort };
+    const { nats } = JSON.parse(await Deno.readTextFile(`${dir}/${name}`)) as { nats?: string[] };
+    if (nats?.[0] === undefined) return undefined;
+    const port = Number(new URL(nats[0]).port);
+    if (!leaf) return { port, leafPort: undefined };
+    const told = /Listening for leafnode connections on \S*:(\d+)/.exec(await Deno.readTextFile(logPath))?.[1];
+    return told === undefined ? undefined : { port, leafPort: Number(told) };
   } catch (error) {
     // Not there yet, or being written.
     if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return undefined;

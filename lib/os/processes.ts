@@ -41,6 +41,7 @@ const KILL_WAIT_MS = 2_000;
 export async function endProcesses(owned: Owned, { graceMs = 5_000 }: EndOptions = {}): Promise<number[]> {
   if (Deno.build.os === "windows") return await endTree(owned);
   let alive = await survivors(owned);
+  const asked = new Set<number>();
   for (
     const { signal, forMs } of [{ signal: "SIGTERM", forMs: graceMs }, {
       signal: "SIGKILL",
@@ -49,8 +50,12 @@ export async function endProcesses(owned: Owned, { graceMs = 5_000 }: EndOptions
   ) {
     const until = performance.now() + forMs;
     while (alive.length > 0) {
-      // Each round signals again: a process may have been forked between the look and the signal.
-      for (const pid of alive) sendSignal(pid, signal);
+      // Each round looks for processes that were forked meanwhile. SIGTERM comes once: some take a second for "at once".
+      for (const pid of alive) {
+        if (signal === "SIGTERM" && asked.has(pid)) continue;
+        asked.add(pid);
+        sendSignal(pid, signal);
+      }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       alive = await survivors(owned);
       if (performance.now() > until) break;

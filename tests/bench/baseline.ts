@@ -1,0 +1,49 @@
+/** Figures held against the committed ones. Pure: numbers in, verdicts out. */
+import * as v from "valibot";
+import type { Figure } from "./measurement.ts";
+
+/** The committed figures: by measurement, then by figure. */
+export const Baseline = v.record(v.string(), v.record(v.string(), v.number()));
+/** The committed figures. */
+export type Baseline = v.InferOutput<typeof Baseline>;
+
+/** The figures of one measurement. */
+export interface Measured {
+  readonly measurement: string;
+  readonly figures: readonly Figure[];
+}
+
+/** A figure beside the committed one. */
+export interface Verdict extends Figure {
+  readonly measurement: string;
+  readonly baseline?: number;
+  /** `worse` by more than the tolerance, `better` by more than it, `same` between, `new` where nothing is committed. */
+  readonly verdict: "worse" | "better" | "same" | "new";
+}
+
+/** Holds figures against the baseline. */
+export function compare(measured: readonly Measured[], baseline: Baseline): Verdict[] {
+  return measured.flatMap(({ measurement, figures }) =>
+    figures.map((figure) => {
+      const before = baseline[measurement]?.[figure.name];
+      if (before === undefined) return { measurement, ...figure, verdict: "new" as const };
+      const { ratio, tolerance } = figure;
+      // No number at all is as bad as a bad one.
+      const verdict = !(ratio <= before * (1 + tolerance))
+        ? "worse"
+        : ratio < before / (1 + tolerance)
+        ? "better"
+        : "same";
+      return { measurement, ...figure, baseline: before, verdict };
+    })
+  );
+}
+
+/** The baseline with these figures in place of its own; what was not measured stays as it is. */
+export function updated(measured: readonly Measured[], baseline: Baseline): Baseline {
+  const ours = measured.map(({ measurement, figures }) => [
+    measurement,
+    Object.fromEntries(figures.map(({ name, ratio }) => [name, Number(ratio.toFixed(2))])),
+  ]);
+  return { ...baseline, ...Object.fromEntries(ours) };
+}

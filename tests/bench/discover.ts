@@ -1,0 +1,73 @@
+/** A question to 1,000 nodes until the last has answered, against 1,000 messages from one sender. */
+import type { NatsConnection } from "../../lib/nats/connect.ts";
+import { broadcastSubject, DISCOVER } from "../../lib/protocol/subjects.ts";
+import { startBenchHub } from "./hub.ts";
+import { inMs, interleaved, type Measurement, ratioOf, timed } from "./measurement.ts";
+import { startProgram } from "./program.ts";
+
+const NODES = 1_000;
+const ROUNDS = 7;
+const LAST_REPLY_MS_MAX = 30_000;
+
+/** `deno task bench discover` */
+export const discover: Measurement = {
+  name: "discover",
+  summary: `${NODES} nodes answer one question, against as many messages from one sender`,
+  async run(say) {
+    await using hub = await startBenchHub();
+    const { fleet, adminCreds } = hub;
+    const creds = await hub.nodeCreds("bench-nodes");
+    const { connection } = fleet.admin;
+    const flood = "xtask.bench-flood.records";
+    const questions = { discover: DISCOVER, broadcast: broadcastSubject("which", "check") };
+    const measureWith = async (connections: number) => {
+      say(`${NODES} nodes on ${connections} connections`);
+      await using _nodes = await startProgram("replies", [
+        "nodes",
+        fleet.url,
+        creds,
+        String(NODES),
+        String(connections),
+      ]);
+      await using _flood = await startProgram("replies", ["flood", fleet.url, adminCreds, String(NODES), flood]);
+      const variants = {
+        bare: () => timed(() => ask(connection, flood)),
+        discover: () => timed(() => ask(connection, questions.discover)),
+        broadcast: () => timed(() => ask(connection, questions.broadcast)),
+      };
+      await interleaved(2, variants);
+      const { bare, ...asked } = await interleaved(ROUNDS, variants);
+      return (["discover", "broadcast"] as const).map((name) => ({
+        name: `${name}, ${connections} connections, until the last of ${NODES} replies`,
+        ratio: ratioOf(asked[name], bare),
+        tolerance: 0.6,
+        note: `${inMs(asked[name])}, bare ${inMs(bare)}`,
+      }));
+    };
+    // A node is a connection: the server lets one answer a question a few times, not for a hundred nodes.
+    return await measureWith(NODES);
+  },
+};
+
+/** Asks, and resolves when the last reply has come. */
+async function ask(connection: NatsConnection, subject: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  // A subject that the one sender may publish on, too.
+  const inbox = `xtask.bench-replies.${crypto.randomUUID()}`;
+  let replies = 0;
+  const timer = setTimeout(() => reject(new Error(`${replies} replies came to ${subject}`)), LAST_REPLY_MS_MAX);
+  const subscription = connection.subscribe(inbox, {
+    callback: () => {
+      if (++replies === NODES) resolve();
+    },
+  });
+  connection.publish(subject, JSON.stringify(subject === DISCOVER ? { select: "all" } : { names: ["sh"] }), {
+    reply: inbox,
+  });
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    subscription.unsubscribe();
+  }
+}

@@ -1,0 +1,45 @@
+/** A hub for a measurement, and agents as processes of their own beside it. */
+import { startFleet, type TestFleet } from "../fleet.ts";
+import { spawnXtask, type XtaskProcess } from "../xtask_process.ts";
+
+/** A hub. Disposing it ends its agents too. */
+export interface BenchHub extends AsyncDisposable {
+  readonly fleet: TestFleet;
+  /** A file with a node's credential, which may be handed to a program. */
+  nodeCreds(name: string): Promise<string>;
+  /** A file with the credential of who started the hub. */
+  readonly adminCreds: string;
+  /** Starts `xtask agent` as that node, offering the folder; resolves when it takes commands. */
+  agent(name: string, dir: string): Promise<XtaskProcess>;
+}
+
+/** Starts a hub without a node. */
+export async function startBenchHub(): Promise<BenchHub> {
+  await using stack = new AsyncDisposableStack();
+  const fleet = stack.use(await startFleet({ nodes: [] }));
+  const keep = async (name: string, creds: string) => {
+    const path = `${fleet.folder}/${name}.creds`;
+    await Deno.writeTextFile(path, creds, { mode: 0o600 });
+    return path;
+  };
+  const nodeCreds = async (name: string) => await keep(name, await fleet.join("node", name));
+  const adminCreds = await keep("bench-admin", fleet.up.adminCreds);
+  const owned = stack.move();
+  return {
+    fleet,
+    nodeCreds,
+    adminCreds,
+    async agent(name, dir) {
+      const process = owned.use(
+        await spawnXtask(["agent", "--name", name, "--hub", fleet.url, "--dir", dir, "--json"], {
+          home: `${fleet.folder}/home-${name}`,
+          cwd: dir,
+          env: { XTASK_NATS_CREDS: await nodeCreds(name) },
+        }),
+      );
+      await process.ready();
+      return process;
+    },
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}

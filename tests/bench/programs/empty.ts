@@ -1,0 +1,2 @@
+/** What every Deno program costs. */
+export {};

@@ -1,0 +1,113 @@
+/** The compiled xtask as it ships. Run by scripts/test_binary.ts, which compiles it first and takes the network away. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { newCommandId } from "../../lib/protocol/id.ts";
+import { markOf, survivors } from "../../lib/os/processes.ts";
+import { until } from "../until.ts";
+import { layGround } from "./ground.ts";
+
+const SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
+const PORTS = ["--nats-port", "0", "--leaf-port", "0", "--http-port", "0"];
+
+/** The lines of `--json` output. */
+const parsed = (text: string) => text.trim().split("\n").map((line) => JSON.parse(line));
+
+Deno.test("what needs no hub runs with nothing but the file: an empty PATH, no cache, a user who is not root", async () => {
+  await using ground = await layGround();
+  const version = await ground.run(["version", "--json"], { home: "one" });
+  assert.equal(JSON.parse(version.stdout).deno, "2.7.11");
+  const which = await ground.run(["which", "sh"], { home: "one", path: SYSTEM_PATH });
+  assert.match(which.stdout, /^sh +\/.*\/sh\n$/);
+  const first = await ground.run(["task", "run", "hello"], { home: "one" });
+  assert.deepEqual([first.code, first.stdout], [0, "hello from local\n"]);
+  assert.match(first.stderr, /^Unpacking task /);
+  const second = await ground.run(["task", "run", "hello"], { home: "one" });
+  assert.deepEqual([second.code, second.stdout, second.stderr], [0, "hello from local\n", ""]);
+});
+
+Deno.test("several that unpack at once all succeed, and a damaged executable is replaced", async () => {
+  await using ground = await layGround();
+  const place = { home: "shared" };
+  const hello = () => ground.run(["task", "run", "hello"], place);
+  for (const { code, stderr } of await Promise.all([hello(), hello(), hello()])) assert.equal(code, 0, stderr);
+  const assets = join(ground.folder, "shared", "cache", "assets");
+  const [folder] = [...Deno.readDirSync(assets)].map(({ name }) => join(assets, name));
+  const files = () => [...Deno.readDirSync(folder as string)].map(({ name }) => name).sort();
+  assert.deepEqual(files(), ["task", "task.sha256"]);
+  await Deno.truncate(join(folder as string, "task"), 1_000_000);
+  const again = await hello();
+  assert.deepEqual([again.code, again.stdout], [0, "hello from local\n"]);
+  assert.match(again.stderr, /^Unpacking task /);
+});
+
+Deno.test("a home that is read-only is told in one line with what to do, and hinders nothing that needs none", async () => {
+  await using ground = await layGround();
+  const place = { home: "read only" };
+  await Deno.chmod(await ground.makeFolder("read only"), 0o555);
+  assert.equal((await ground.run(["version"], place)).code, 0);
+  assert.equal((await ground.run(["which", "sh"], { ...place, path: SYSTEM_PATH })).code, 0);
+  const task = await ground.run(["task", "run", "hello"], place);
+  assert.match(task.stderr, /error: Cannot unpack task into .*Permission denied/);
+  assert.match(task.stderr, /\n {2}set XTASK_CACHE to a folder that can be written\n$/);
+  assert.equal(task.code, 75);
+  const up = await ground.run(["up", ...PORTS], place);
+  assert.notEqual(up.code, 0);
+  assert.match(up.stderr, /^(Unpacking .*\n)?error: .*\n( {2}.*\n)+$/, "no stack trace");
+});
+
+Deno.test("a hub and a node by token: a task, kill -9 of both, and all is well again", async () => {
+  await using ground = await layGround();
+  const hubPlace = { home: "hub" };
+  const edgePlace = { home: "edge", path: SYSTEM_PATH };
+  const hubArgs = ["up", "--json", "--name", "center"];
+  const hub = await ground.start([...hubArgs, ...PORTS], hubPlace);
+  const { natsUrl = "", leafPort, httpUrl = "" } = await hub.ready();
+  const samePorts = [
+    "--nats-port",
+    new URL(natsUrl).port,
+    "--leaf-port",
+    leafPort,
+    "--http-port",
+    new URL(httpUrl).port,
+  ];
+  const ask = async (...args: string[]) => {
+    const { code, stdout, stderr } = await ground.run([...args, "--json"], hubPlace);
+    assert.equal(code, 0, `${args.join(" ")}: ${stdout}${stderr}`);
+    return parsed(stdout);
+  };
+  const hello = async (on: string) => {
+    const said = await ask("task", "run", "hello", "--on", on);
+    return said.filter(({ type }) => type === "result").map(({ node, state }) => `${node} ${state}`).sort();
+  };
+
+  const [{ token }] = await ask("auth", "invite");
+  const edgeArgs = ["agent", "--json", "--hub", natsUrl, "--name", "edge"];
+  const edge = await ground.start([...edgeArgs, "--join", token], edgePlace);
+  await edge.ready();
+  assert.deepEqual(await hello("all"), ["center succeeded", "edge succeeded"]);
+  const [, found] = await Promise.all([
+    ask("which", "sh", "--on", "edge"),
+    ground.run(["which", "no-such-program", "--on", "edge"], hubPlace),
+  ]);
+  assert.notEqual(found.code, 0);
+
+  const id = newCommandId();
+  const processes = () => survivors({ groups: [], mark: markOf("edge", id) });
+  await ask("task", "run", "linger", "--on", "edge", "--detach", "--id", id);
+  await until("the task to leave its process group", async () => (await processes()).length >= 2);
+  edge.kill("SIGKILL");
+  await edge.status;
+  assert.ok((await processes()).length > 0, "something outlived the agent");
+  await (await ground.start(edgeArgs, edgePlace)).ready();
+  assert.deepEqual(await processes(), []);
+  await until("the interruption to be known", async () => {
+    return JSON.stringify(await ask("commands", "show", id)).includes('"interrupted"');
+  });
+  assert.equal(await Deno.readTextFile(join(ground.project, "runs")), "run\n");
+
+  hub.kill("SIGKILL");
+  await hub.status;
+  await (await ground.start([...hubArgs, ...samePorts], hubPlace)).ready();
+  await until("both nodes", async () => (await hello("all").catch(() => [])).length === 2, { timeoutMs: 60_000 });
+  assert.deepEqual(await hello("all"), ["center succeeded", "edge succeeded"]);
+});
