@@ -12,8 +12,10 @@ const up = (nats: number, leaf: number, http: number) =>
   );
 
 Deno.test("what cannot start says why, ends with the code of its error, and leaves nothing behind", async (t) => {
-  await using fleet = await startFleet({ nodes: ["n1"], allow: ["which"] });
+  await using fleet = await startFleet({ nodes: [], allow: ["which"] });
+  await fleet.start({ id: "n1", home: `${fleet.folder}/n1/agent` });
   const { server, http } = fleet.up;
+  const { leafPort = assert.fail("the hub has a leaf port") } = server;
   await using stack = new AsyncDisposableStack();
   const home = await temporaryFolder(stack);
   const servers = () => survivors({ groups: [], mark: `nats-server:${home}/hub/nats` });
@@ -26,21 +28,21 @@ Deno.test("what cannot start says why, ends with the code of its error, and leav
   });
 
   await t.step("a second agent in the same home", async () => {
-    const { code, stderr } = await xtask(
-      ["agent", "--json", "--hub", fleet.url, "--name", "n1", "--allow", "which"],
-      { home: fleet.node("n1").home.replace(/\/home$/, ""), env: { XTASK_NATS_CREDS: await credsFile() } },
-    );
+    await Deno.writeTextFile(`${fleet.folder}/n1/agent/n2.creds`, await fleet.join("node", "n2"));
+    const args = ["agent", "--json", "--hub", fleet.url, "--name", "n2", "--allow", "which"];
+    const { code, stderr } = await xtask(args, { home: `${fleet.folder}/n1` });
     assert.equal(code, 5, stderr);
+    assert.match(stderr, /An agent already runs in/);
   });
 
   for (
     const [what, port, ports] of [
-      ["port of the NATS server", server.port, up(server.port, 0, 0)],
-      ["leaf port", server.leafPort ?? 0, up(0, server.leafPort ?? 0, 0)],
-      ["HTTP port", Number(new URL(http.url).port), up(0, 0, Number(new URL(http.url).port))],
+      ["a port of the NATS server", server.port, up(server.port, 0, 0)],
+      ["a leaf port", leafPort, up(0, leafPort, 0)],
+      ["an HTTP port", Number(new URL(http.url).port), up(0, 0, Number(new URL(http.url).port))],
     ] as const
   ) {
-    await t.step(`a ${what} that is taken`, async () => {
+    await t.step(`${what} that is taken`, async () => {
       const { code, stdout, stderr } = await xtask(ports, { home });
       assert.equal(code, 5, stderr);
       assert.match(stderr, new RegExp(`Port ${port} is taken`));
@@ -82,10 +84,4 @@ Deno.test("what cannot start says why, ends with the code of its error, and leav
     const { code, stderr } = await xtask(["which", "sh", "--on", "n1", "--json"], { home });
     assert.equal(code, 75, stderr);
   });
-
-  async function credsFile(): Promise<string> {
-    const path = `${home}/n1.creds`;
-    await Deno.writeTextFile(path, fleet.node("n1").creds);
-    return path;
-  }
 });
