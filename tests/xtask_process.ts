@@ -31,6 +31,7 @@ export interface XtaskProcess extends AsyncDisposable {
 
 const FROM_SOURCE = [Deno.execPath(), "run", "-A", new URL("../main.ts", import.meta.url).pathname];
 const END_MS = 15_000;
+const RUN_MS_MAX = 60_000;
 
 /** Starts `xtask ARGS`. */
 export async function spawnXtask(
@@ -112,7 +113,11 @@ async function surroundings(): Promise<Record<string, string>> {
 /** Runs `xtask ARGS` to its end. */
 export async function xtask(args: readonly string[], options: XtaskOptions) {
   await using process = await spawnXtask(args, options);
-  const { code } = await process.status;
+  // What should end and does not fails here, with what it printed, instead of holding up all tests.
+  const timer = setTimeout(() => process.kill("SIGKILL"), RUN_MS_MAX);
+  const { code, signal } = await process.status;
+  clearTimeout(timer);
+  if (signal === "SIGKILL") throw new Error(`xtask ${args.join(" ")} did not end:\n${process.stderrText()}`);
   await process.closed;
   return { code, stdout: process.stdoutText(), stderr: process.stderrText() };
 }
