@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { markOf, survivors } from "../../lib/os/processes.ts";
+import { newCommandId } from "../../lib/protocol/id.ts";
+import { eventSubject } from "../../lib/protocol/subjects.ts";
+import { ask, ended, hear, hearResult, ongoing, resultOf, runsIn } from "../asking.ts";
+import { copyProject, startFleet } from "../fleet.ts";
+import { until } from "../until.ts";
+import { spawnXtask } from "../xtask_process.ts";
+
+/** Leaves one child in the run's group, and one that forked twice into a session of its own. */
+const SCRIPT = `echo ran >> runs
+(setsid sh -c 'echo $$ > away; while :; do sleep 1; done' &)
+sh -c 'echo $$ > stays; exec sleep 300' &
+echo working
+wait
+`;
+const TASKFILE = `
+version: "3"
+silent: true
+tasks:
+  work:
+    cmds: [sh work.sh]
+`;
+
+Deno.test("an agent that is killed during a run reports it as interrupted when it is back, and runs nothing twice", async () => {
+  await using fleet = await startFleet({ nodes: [] });
+  const { admin } = fleet;
+  const dir = `${fleet.folder}/edge/project`;
+  await copyProject(dir, TASKFILE);
+  await Deno.writeTextFile(`${dir}/work.sh`, SCRIPT);
+  const { token } = await fleet.up.hub.invite("node");
+  const args = ["agent", "--json", "--hub", fleet.url, "--name", "edge", "--allow", "task,which", "--dir", dir];
+  const start = (more: readonly string[] = []) =>
+    spawnXtask([...args, ...more], { home: `${fleet.folder}/edge`, cwd: dir });
+  await using killed = await start(["--join", token]);
+  await killed.ready();
+  const id = newCommandId();
+  const mark = markOf("edge", id);
+  const input = { args: ["work"] };
+  using results = await hearResult(admin, id);
+  using alerts = await hear(admin, eventSubject("default", "alert"));
+  ongoing(await ask(admin, "edge", "task.run", input, { id, waitMs: 0 }));
+  const pidIn = (name: string) =>
+    until(
+      `the pid in ${name}`,
+      async () => Number(await Deno.readTextFile(`${dir}/${name}`).catch(() => "")) || undefined,
+    );
+  const [away, stays] = [await pidIn("away"), await pidIn("stays")];
+
+  killed.kill("SIGKILL");
+  await killed.status;
+  const orphans = await survivors({ groups: [], mark });
+  assert.ok(orphans.includes(away) && orphans.includes(stays), "its processes outlive it, which is the fault");
+
+  await using back = await start();
+  await back.ready();
+  assert.deepEqual(await survivors({ groups: [], mark }), [], "they are gone when it takes commands again");
+  const result = await resultOf(admin, "edge", id);
+  assert.deepEqual([result.state, result.error?.code, result.attempt], ["interrupted", "unavailable", 1]);
+  assert.equal(JSON.parse((await results.first()).text()).state, "interrupted", "everybody hears of it");
+  await alerts.first((message) => message.text().includes(id));
+  await until("the hub to know", () => fleet.up.hub.commands.get(id)?.runs.edge?.state === "interrupted");
+
+  assert.deepEqual(ended(await ask(admin, "edge", "task.run", input, { id })), result, "the same id runs nothing");
+  assert.equal(await runsIn(dir), 1);
+  assert.equal(results.messages.length, 1);
+  assert.equal(ended(await ask(admin, "edge", "which.check", { names: ["sh"] })).state, "succeeded");
+});

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { follow, type FollowEvent, storedLogs } from "../../lib/client/follow.ts";
+import { lastOf, STREAM } from "../../lib/nats/streams.ts";
+import { sendSignal } from "../../lib/os/processes.ts";
+import { newCommandId } from "../../lib/protocol/id.ts";
+import { ask, ended, ongoing, resultOf } from "../asking.ts";
+import { counted, countedIn, COUNTING, openGate, toldText } from "../counting.ts";
+import { startFleet } from "../fleet.ts";
+import { until } from "../until.ts";
+
+Deno.test("nats-server is killed while a command runs: it comes back on its port, and nothing is lost", async () => {
+  await using fleet = await startFleet({ taskfile: COUNTING });
+  const { admin, up, url } = fleet;
+  const { dir } = fleet.node("n1");
+  const id = newCommandId();
+  ongoing(await ask(admin, "n1", "task.run", { args: ["count"] }, { id, waitMs: 0 }));
+  const events: FollowEvent[] = [];
+  const following = (async () => {
+    for await (const event of follow(admin, id, ["n1"])) events.push(event);
+  })();
+  const told = (type: FollowEvent["type"]) => events.some((event) => event.type === type);
+  await until("the output to come", () => told("log"));
+
+  const { pid } = up.server;
+  sendSignal(pid, "SIGKILL");
+  await until("the follower to say that the hub is lost", () => told("lost"));
+  const before = await countedIn(dir);
+  await until("the command to go on meanwhile", async () => await countedIn(dir) > before);
+  await until("the server to be back", () => up.server.pid !== pid);
+  await until("the follower to say that the hub is found", () => told("found"));
+  assert.equal(up.server.url, url);
+  const alert = await until(
+    "the alert",
+    // The stream itself may need a moment after the server.
+    () => lastOf(admin, STREAM.alerts, "xtask.alerts.critical.hub").catch(() => undefined),
+  );
+  assert.match(alert.text, /nats-server died and was started again/);
+
+  await openGate(dir);
+  await following;
+  const lines = counted(await countedIn(dir));
+  // On a slow machine the node comes back a little after the hub, and is told of as silent meanwhile.
+  const types = events.map(({ type }) => type).filter((type) => type !== "log" && type !== "silent");
+  assert.deepEqual(types, ["lost", "found", "result"]);
+  assert.equal(toldText(events), lines);
+  // The streams that people read follow the hub's own one; their sources need a moment after a restart.
+  await until("all of it to be kept", async () => {
+    const stored: FollowEvent[] = [];
+    for await (const event of storedLogs(admin, { id })) stored.push(event);
+    return toldText(stored) === lines;
+  });
+  const result = await resultOf(admin, "n1", id);
+  assert.deepEqual([result.state, result.output.bytes], ["succeeded", lines.length]);
+  await until("the hub to know", () => up.hub.commands.get(id)?.runs.n1?.state === "succeeded");
+  assert.equal(ended(await ask(admin, "n1", "which.check", { names: ["sh"] })).state, "succeeded");
+});
