@@ -10,7 +10,8 @@ export async function ps(...args: string[]): Promise<string[] | undefined> {
       const { success, stdout } = await new Deno.Command(program, { args, stdin: "null", stderr: "null" }).output();
       return success ? new TextDecoder().decode(stdout).split("\n") : undefined;
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      // One that may not be run is as good as none.
+      if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied)) throw error;
     }
   }
   return undefined;

@@ -55,11 +55,10 @@ export async function layGround(): Promise<Ground> {
   await Deno.writeTextFile(join(project, "Taskfile.yml"), TASKFILE);
   const [target] = targetsFor();
   await Deno.copyFile(new URL(`../../dist/xtask-${target?.triple}`, import.meta.url), binary);
+  // In full, since it would be looked for on the PATH that is tried.
   const program = root
-    ? ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--", binary]
+    ? ["/usr/bin/setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--", binary]
     : [binary];
-  // The program in front is looked for on PATH as well, and need not be found on the one that is tried.
-  program[0] = root ? "/usr/bin/setpriv" : binary;
   const options = async ({ home, path = "" }: Place) => ({
     program,
     home: await Deno.stat(join(folder, home)).then(() => join(folder, home), () => makeFolder(join(folder, home))),

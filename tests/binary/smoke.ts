@@ -55,13 +55,45 @@ Deno.test("a home that is read-only is told in one line with what to do, and hin
   assert.match(up.stderr, /^(Unpacking .*\n)?error: .*\n( {2}.*\n)+$/, "no stack trace");
 });
 
+/** May this process mount? Root may, but not in every container. */
+async function mayMount(): Promise<boolean> {
+  if (Deno.uid() !== 0) return false;
+  const args = ["--mount", "sh", "-c", "mount -t tmpfs -o size=1m tmpfs /mnt"];
+  return (await new Deno.Command("unshare", { args, stderr: "null" }).output()).success;
+}
+
+Deno.test(
+  "a cache without room is told of, and nothing half-written stays",
+  { ignore: !await mayMount() },
+  async () => {
+    await using ground = await layGround();
+    await using stack = new AsyncDisposableStack();
+    const small = await ground.makeFolder("small");
+    await run("mount", "-t", "tmpfs", "-o", "size=20m,mode=777", "tmpfs", small);
+    stack.defer(() => run("umount", "-l", small));
+    const { code, stderr } = await ground.run(["task", "run", "hello"], { home: "small" });
+    assert.match(
+      stderr,
+      /error: The disk is full: \d+ bytes are needed in .*\n {2}free some space, or set XTASK_CACHE/,
+    );
+    assert.equal(code, 75);
+    const [folder] = [...Deno.readDirSync(join(small, "cache", "assets"))];
+    assert.deepEqual([...Deno.readDirSync(join(small, "cache", "assets", folder?.name ?? ""))], []);
+  },
+);
+
+async function run(program: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(program, { args }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+}
+
 Deno.test("a hub and a node by token: a task, kill -9 of both, and all is well again", async () => {
   await using ground = await layGround();
   const hubPlace = { home: "hub" };
   const edgePlace = { home: "edge", path: SYSTEM_PATH };
   const hubArgs = ["up", "--json", "--name", "center"];
   const hub = await ground.start([...hubArgs, ...PORTS], hubPlace);
-  const { natsUrl = "", leafPort, httpUrl = "" } = await hub.ready();
+  const { natsUrl = "", leafPort = "", httpUrl = "" } = await hub.ready();
   const samePorts = [
     "--nats-port",
     new URL(natsUrl).port,
