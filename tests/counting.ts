@@ -1,5 +1,6 @@
 /** A task that counts until it is told to stop: its output shows whether any of it was lost or told twice. */
 import type { FollowEvent } from "../lib/client/follow.ts";
+import { until } from "./until.ts";
 
 /**
  * A Taskfile whose task writes numbered lines until there is a file `open`, and how many there are into `counted`. Each
@@ -23,9 +24,12 @@ tasks:
 `;
 
 /** How many lines were written so far. */
-export async function countedIn(dir: string): Promise<number> {
+export function countedIn(dir: string): Promise<number> {
   // The file is empty for the moment between opening and writing it.
-  return Number(await Deno.readTextFile(`${dir}/counted`).catch(() => "0"));
+  return until("the count", async () => {
+    const text = await Deno.readTextFile(`${dir}/counted`).catch(() => "0\n");
+    return text.endsWith("\n") ? Number(text) : undefined;
+  });
 }
 
 /** Lets the run end. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { follow, type FollowEvent, storedLogs } from "../../lib/client/follow.ts";
 import { openBus } from "../../lib/nats/bus.ts";
+import { serverMark } from "../../lib/nats/server.ts";
 import { readStream, STREAM } from "../../lib/nats/streams.ts";
 import { survivors } from "../../lib/os/processes.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
@@ -24,7 +25,7 @@ Deno.test("a hub is killed during a run on another machine: started again, it ha
   };
   const first = await startHub("0", "0", "0");
   const { natsUrl: url = "", leafPort, httpUrl = "" } = first.said;
-  const servers = () => survivors({ groups: [], mark: `nats-server:${home}/hub/nats` });
+  const servers = () => survivors({ groups: [], mark: serverMark(`${home}/hub/nats`) });
   const [orphan] = await servers();
   assert.ok(orphan !== undefined);
   const env = JSON.parse((await xtask(["env", "--json"], { home })).stdout);
