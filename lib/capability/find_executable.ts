@@ -10,6 +10,11 @@ export interface FindOptions {
   readonly os: "linux" | "darwin" | "windows";
   /** The absolute folder that a name with a separator is relative to. Without it such a name must be absolute. */
   readonly dir?: string;
+  /**
+   * A quicker look at whether a file is there, as a failing one with Deno's own makes an error each time. For callers that
+   * may see every file: it tells none that is hidden from one that is missing.
+   */
+  readonly exists?: (file: string) => boolean;
 }
 
 /**
@@ -25,7 +30,7 @@ export interface FindOptions {
  * ```
  */
 export function findExecutable(name: string, options: FindOptions): string | undefined {
-  const { path, os, dir, pathext = ".COM;.EXE;.BAT;.CMD" } = options;
+  const { path, os, dir, pathext = ".COM;.EXE;.BAT;.CMD", exists = () => true } = options;
   const windows = os === "windows";
   const absolute = windows ? /^([A-Za-z]:[\\/]|\\\\)/ : /^\//;
   const join = (folder: string, rest: string) => folder.replace(/[\\/]+$/, "") + (windows ? "\\" : "/") + rest;
@@ -47,7 +52,7 @@ export function findExecutable(name: string, options: FindOptions): string | und
     const hasOne = extensions.some((extension) => base.toLowerCase().endsWith(extension.toLowerCase()));
     const endings = windows ? [...(hasOne ? [""] : []), ...extensions] : [""];
     for (const ending of endings) {
-      if (isExecutable(base + ending, windows)) return base + ending;
+      if (exists(base + ending) && isExecutable(base + ending, windows)) return base + ending;
     }
   }
   return undefined;

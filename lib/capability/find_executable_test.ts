@@ -79,3 +79,16 @@ Deno.test("findExecutable tries the endings of PATHEXT on Windows, and the name 
     assert.equal(findExecutable("tool.cmd", options)?.toLowerCase(), `${dir}\\tool.cmd`.toLowerCase());
     assert.equal(findExecutable("plain", options), undefined);
   }));
+
+Deno.test("findExecutable looks closer only at files that a quicker look has seen", () =>
+  withFolder(async (dir) => {
+    for (const name of ["a", "b"]) await Deno.mkdir(`${dir}/${name}`);
+    await put(`${dir}/a/prog`, 0o644);
+    await put(`${dir}/b/prog`);
+    const seen: string[] = [];
+    const options = { path: `${dir}/a:${dir}/b`, os: "linux" } as const;
+    const found = findExecutable("prog", { ...options, exists: (file) => seen.push(file) > 0 });
+    assert.equal(found, `${dir}/b/prog`, "what is there need be no program");
+    assert.deepEqual(seen, [`${dir}/a/prog`, `${dir}/b/prog`]);
+    assert.equal(findExecutable("prog", { ...options, exists: () => false }), undefined);
+  }));

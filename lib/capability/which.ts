@@ -1,7 +1,7 @@
 /** Where programs are on a node, and which version they are. */
 import * as v from "valibot";
 import { type Capability, defineCapability, type RunContext, verb } from "./define.ts";
-import { findExecutable } from "./find_executable.ts";
+import { findExecutable, type FindOptions } from "./find_executable.ts";
 import { ASKED_TOOLS, versionOf } from "./which/version.ts";
 
 const Found = v.object({
@@ -39,7 +39,13 @@ const which: Capability = defineCapability({
       cli: { positional: "names", exitCode: (output) => (output as { missing: string[] }).missing.length > 0 ? 1 : 0 },
       async run({ names }, context) {
         const { dir, env, platform: { os } } = context.node;
-        const where = { path: env.PATH ?? "", os, dir, ...(env.PATHEXT === undefined ? {} : { pathext: env.PATHEXT }) };
+        const where = {
+          path: env.PATH ?? "",
+          os,
+          dir,
+          ...(env.PATHEXT === undefined ? {} : { pathext: env.PATHEXT }),
+          ...await quickLook(),
+        };
         const looked = [...new Set(names)].map((name) => ({ name, path: findExecutable(name, where) }));
         const found = await withVersions(
           looked.flatMap(({ name, path }) => path === undefined ? [] : { name, path }),
@@ -56,6 +62,13 @@ const which: Capability = defineCapability({
   },
 });
 export default which;
+
+let calls = 0;
+
+/** Node's own look at a file, which takes longer to load than a first call may wait: for processes that are asked again. */
+async function quickLook(): Promise<Pick<FindOptions, "exists">> {
+  return calls++ === 0 ? {} : { exists: (await import("node:fs")).existsSync };
+}
 
 async function withVersions(
   programs: readonly { name: string; path: string }[],
