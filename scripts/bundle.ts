@@ -23,7 +23,9 @@ export interface Bundle {
  * @param deno The Deno that does it
  */
 export async function bundle(deno: string, folder: string, signal: AbortSignal): Promise<Bundle> {
-  await run(deno, ["bundle", "--quiet", "--minify", "--code-splitting", "--outdir", folder, MAIN, WORKER], { signal });
+  // Not minified: the minifier drops an `await using` whose value is used once, so that nothing is disposed; and people who
+  // report an error send a trace that can be read.
+  await run(deno, ["bundle", "--quiet", "--code-splitting", "--outdir", folder, MAIN, WORKER], { signal });
   // Modules that both need lie in the folder itself, wherever they came from. There `lib/capability/host.ts` looks for this.
   const worker = join(folder, "worker.js");
   await Deno.writeTextFile(worker, `import "./${WORKER.replace(/\.ts$/, ".js")}";\n`);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { newCommandId } from "../../lib/protocol/id.ts";
+import { serverMark } from "../../lib/nats/server.ts";
 import { markOf, survivors } from "../../lib/os/processes.ts";
 import { until } from "../until.ts";
 import { layGround } from "./ground.ts";
@@ -87,7 +88,7 @@ async function run(program: string, ...args: string[]): Promise<void> {
   assert.ok(success, new TextDecoder().decode(stderr));
 }
 
-Deno.test("a hub and a node by token: a task, kill -9 of both, and all is well again", async () => {
+Deno.test("a hub and a node by token: a task, kill -9 of both, all is well again, and an orderly end leaves nothing", async () => {
   await using ground = await layGround();
   const hubPlace = { home: "hub" };
   const edgePlace = { home: "edge", path: SYSTEM_PATH };
@@ -130,7 +131,8 @@ Deno.test("a hub and a node by token: a task, kill -9 of both, and all is well a
   edge.kill("SIGKILL");
   await edge.status;
   assert.ok((await processes()).length > 0, "something outlived the agent");
-  await (await ground.start(edgeArgs, edgePlace)).ready();
+  const edgeAgain = await ground.start(edgeArgs, edgePlace);
+  await edgeAgain.ready();
   assert.deepEqual(await processes(), []);
   await until("the interruption to be known", async () => {
     return JSON.stringify(await ask("commands", "show", id)).includes('"interrupted"');
@@ -139,7 +141,16 @@ Deno.test("a hub and a node by token: a task, kill -9 of both, and all is well a
 
   hub.kill("SIGKILL");
   await hub.status;
-  await (await ground.start([...hubArgs, ...samePorts], hubPlace)).ready();
+  const hubAgain = await ground.start([...hubArgs, ...samePorts], hubPlace);
+  await hubAgain.ready();
   await until("both nodes", async () => (await hello("all").catch(() => [])).length === 2, { timeoutMs: 60_000 });
   assert.deepEqual(await hello("all"), ["center succeeded", "edge succeeded"]);
+
+  const server = () => survivors({ groups: [], mark: serverMark(join(ground.folder, "hub", "hub", "nats")) });
+  assert.equal((await server()).length, 1);
+  for (const process of [edgeAgain, hubAgain]) {
+    process.kill("SIGTERM");
+    assert.equal((await process.status).code, 0, process.stderrText());
+  }
+  assert.deepEqual(await server(), []);
 });
