@@ -28,6 +28,7 @@ async function withHost(graceMs: number, test: (host: Host, dir: string) => Prom
   const dir = await Deno.realPath(await Deno.makeTempDir());
   const tasks = {
     flood: { cmds: ["head -c 20000000 /dev/zero | tr '\\0' x; touch flooded"] },
+    both: { cmds: ["sh -c 'head -c 5000000 /dev/zero & head -c 5000000 /dev/zero >&2; wait'"] },
     wait: { cmds: ["until [ -e go ]; do sleep 0.02; done"] },
   };
   await Deno.writeTextFile(`${dir}/Taskfile.yml`, JSON.stringify({ version: "3", tasks }));
@@ -123,6 +124,28 @@ Deno.test(
       assert.deepEqual((await run.outcome).data, { exitCode: 0 });
       assert.equal(bytes, 20_000_000);
       assert.equal(most, OUTPUT_CREDITS);
+    }),
+);
+
+Deno.test(
+  "a program that floods both of its streams is kept back on both, and all of both arrives",
+  UNIX,
+  () =>
+    withHost(5_000, async (host) => {
+      const gate = Promise.withResolvers<void>();
+      const bytes = { out: 0, err: 0 };
+      let waiting = 0;
+      const run = start(host, task, "run", { args: ["--silent", "both"] }, async (stream, chunk) => {
+        waiting++;
+        await gate.promise;
+        bytes[stream] += chunk.length;
+      });
+      await until("the credits to be used up", () => waiting === OUTPUT_CREDITS);
+      gate.resolve();
+      let ended = false;
+      run.outcome.then(() => ended = true);
+      await until("the end of the run", () => ended);
+      assert.deepEqual(bytes, { out: 5_000_000, err: 5_000_000 });
     }),
 );
 

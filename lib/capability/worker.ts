@@ -12,7 +12,8 @@ interface Call {
   readonly abort: AbortController;
   readonly reaped: Map<number, () => void>;
   credits: number;
-  wake: () => void;
+  /** Wakes the streams that wait for credits: a process may fill both. */
+  waiting: (() => void)[];
 }
 
 const calls = new Map<number, Call>();
@@ -42,7 +43,9 @@ self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
       const call = calls.get(message.call);
       if (call === undefined) return;
       call.credits += message.count;
-      call.wake();
+      const { waiting } = call;
+      call.waiting = [];
+      for (const wake of waiting) wake();
       return;
     }
     case "reaped":
@@ -57,7 +60,7 @@ async function answer(
   protectedPids: readonly number[],
   act: (capability: Capability, context: RunContext) => Promise<unknown> | undefined,
 ): Promise<void> {
-  const call: Call = { abort: new AbortController(), reaped: new Map(), credits: OUTPUT_CREDITS, wake: () => {} };
+  const call: Call = { abort: new AbortController(), reaped: new Map(), credits: OUTPUT_CREDITS, waiting: [] };
   calls.set(number, call);
   let exit: { exitCode?: number } = {};
   try {
@@ -98,7 +101,7 @@ function contextOf(
       onExit,
       owner: {
         async output(stream, bytes) {
-          while (call.credits <= 0) await new Promise<void>((resolve) => call.wake = resolve);
+          while (call.credits <= 0) await new Promise<void>((resolve) => call.waiting.push(resolve));
           send(stream, bytes);
         },
         started: (pid) => post({ type: "started", call: number, pid }),
