@@ -4,7 +4,7 @@
  */
 import { type WireError, XtaskError } from "../protocol/error.ts";
 import type { Capability } from "./define.ts";
-import type { FixedFacts, FromWorker, ToWorker } from "./messages.ts";
+import { type FixedFacts, type FromWorker, OUTPUT_CREDITS, type ToWorker } from "./messages.ts";
 import { endProcesses, markOf } from "../os/processes.ts";
 
 /** One call of a verb. */
@@ -52,7 +52,12 @@ interface Call {
   readonly groups: Set<number>;
   /** Messages of output that have not been taken yet. */
   untaken: number;
+  /** Messages that have been taken and not been given back as credits. */
+  owed: number;
 }
+
+/** Given back together, well before the Worker would have to wait for them. */
+const CREDITS_AT_ONCE = OUTPUT_CREDITS / 4;
 
 /** The host of a node's capabilities. Nothing runs before the first call. */
 export function createHost({ factsFor, protectedPids, graceMs = 5_000 }: HostOptions): Host {
@@ -131,7 +136,7 @@ class CapabilityWorker implements AsyncDisposable {
     signal.throwIfAborted();
     const number = this.#next++;
     const { promise, resolve } = Promise.withResolvers<Outcome>();
-    const call: Call = { invocation, settle: resolve, groups: new Set(), untaken: 0 };
+    const call: Call = { invocation, settle: resolve, groups: new Set(), untaken: 0, owed: 0 };
     this.#calls.set(number, call);
     let overdue: ReturnType<typeof setTimeout> | undefined;
     const onAbort = () => {
@@ -168,7 +173,11 @@ class CapabilityWorker implements AsyncDisposable {
         call.untaken++;
         await invocation.output(message.stream, message.bytes);
         call.untaken--;
-        this.#post({ type: "credit", call: message.call, count: 1 });
+        // Most runs that read end before the Worker could want its first credits back.
+        if (++call.owed === CREDITS_AT_ONCE) {
+          this.#post({ type: "credit", call: message.call, count: call.owed });
+          call.owed = 0;
+        }
         return;
       case "started":
         groups.add(message.pid);
