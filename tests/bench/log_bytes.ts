@@ -56,7 +56,7 @@ export const logBytes: Measurement = {
     return [{
       name: "time until all is stored, against a bare pipe",
       ratio: ratioOf(xtask, bare),
-      tolerance: 0.4,
+      tolerance: 0.6,
       note: `${rate(xtask)}, bare ${rate(bare)}`,
     }];
   },

@@ -26,7 +26,7 @@ export const startUp: Measurement = {
     const against = (name: string, ours: readonly number[], aim?: number): Figure => ({
       name: `${name}, against an empty program`,
       ratio: ratioOf(ours, empty),
-      tolerance: 0.2,
+      tolerance: 0.4,
       ...(aim === undefined ? {} : { aim }),
       note: `${inMs(ours)}, empty ${inMs(empty)}`,
     });

@@ -33,13 +33,13 @@ export const taskHello: Measurement = {
       {
         name: "against task hello",
         ratio: ratioOf(xtask, bare),
-        tolerance: 0.35,
+        tolerance: 0.5,
         note: `${inMs(xtask)}, task ${inMs(bare)}: adds ${Math.round(median(added))} ms`,
       },
       {
         name: "against an empty program and then task hello",
         ratio: ratioOf(xtask, both),
-        tolerance: 0.2,
+        tolerance: 0.4,
         note: `Deno itself ${inMs(empty)}`,
       },
     ];
