@@ -55,9 +55,12 @@ const SUBJECT = /^(xtask\.[\w${}*>-][^\s/]*|\$(SRV|JS)(\..*)?)$/;
 const FILE_NAME = /\.(exe|json|conf|log|db|ts|js|css|md|html|svg|png|ico|zip|gz|toml|ya?ml|plist|service|creds)$/;
 const JSON_DOORS = ["protocol", "nats", "http", "mcp", "cli", "auth"].map((name) => `lib/${name}`);
 
+/** A literal `import("…")` is found before the program starts; `import("…" as string)` when it is called. */
+type When = "at once" | "found at once" | "when called";
+
 /** What of a source the rules look at. */
 interface Facts {
-  readonly imports: { readonly from: string; readonly line: number }[];
+  readonly imports: { readonly from: string; readonly line: number; readonly when: When }[];
   readonly literals: { readonly text: string; readonly line: number }[];
   /** `object.property` of plain names. */
   readonly members: { readonly text: string; readonly line: number }[];
@@ -75,8 +78,8 @@ function areaOf(path: string): string | undefined {
 function factsOf(path: string, source: string): Facts {
   const facts: Facts = { imports: [], literals: [], members: [] };
   const line = (node: { range: [number, number] }) => source.slice(0, node.range[0]).split("\n").length;
-  const imported = (node: { range: [number, number] }, from: unknown) => {
-    if (typeof from === "string") facts.imports.push({ from, line: line(node) });
+  const imported = (node: { range: [number, number] }, from: unknown, when: When = "at once") => {
+    if (typeof from === "string") facts.imports.push({ from, line: line(node), when });
   };
   Deno.lint.runPlugin(
     {
@@ -87,7 +90,12 @@ function factsOf(path: string, source: string): Facts {
             ImportDeclaration: (node) => imported(node, node.source.value),
             ExportAllDeclaration: (node) => imported(node, node.source.value),
             ExportNamedDeclaration: (node) => imported(node, node.source?.value),
-            ImportExpression: (node) => imported(node, "value" in node.source ? node.source.value : undefined),
+            ImportExpression(node) {
+              const { source } = node;
+              if (source.type === "Literal") imported(node, source.value, "found at once");
+              if (source.type !== "TSAsExpression" || source.expression.type !== "Literal") return;
+              imported(node, source.expression.value, "when called");
+            },
             Literal(node) {
               if (typeof node.value === "string") facts.literals.push({ text: node.value, line: line(node) });
             },
@@ -132,6 +140,16 @@ function offencesOfImport(path: string, from: string): string[] {
   if (allowed) return [];
   const but = except.length > 0 ? ` but ${short(except)}` : "";
   return [`imports ${target}: ${area} may import ${short(may)}${but}, as ${why}`];
+}
+
+/** Deno reads all that a literal leads to before the first line runs, and checks nothing of what it cannot see. */
+function offencesOfWhen(path: string, from: string, when: When, sources: Sources): string[] {
+  const target = resolveImport(path, from);
+  if (target === undefined) return [];
+  if (when === "found at once" && areaOf(path) === "lib/cli" && !isTest(path)) {
+    return [`imports ${target} by a literal: write import("…" as string), as what is typed must start fast`];
+  }
+  return when === "when called" && !(target in sources) ? [`imports ${target}, which is not there`] : [];
 }
 
 function offencesOfText(path: string, { literals, members }: Facts): { line: number; text: string }[] {
@@ -195,8 +213,9 @@ export function offences(sources: Sources): string[] {
     const facts = factsOf(path, source);
     found.push(...offencesOfFile(path, source).map((text) => `${path} ${text}`));
     found.push(...offencesOfText(path, facts).map(({ line, text }) => `${path}:${line} ${text}`));
-    for (const { from, line } of facts.imports) {
-      found.push(...offencesOfImport(path, from).map((text) => `${path}:${line} ${text}`));
+    for (const { from, line, when } of facts.imports) {
+      const texts = [...offencesOfImport(path, from), ...offencesOfWhen(path, from, when, sources)];
+      found.push(...texts.map((text) => `${path}:${line} ${text}`));
     }
     graph.set(path, facts.imports.flatMap(({ from }) => resolveImport(path, from) ?? []));
   }

@@ -144,3 +144,11 @@ Deno.test("files that import each other in a circle are refused", () => {
   );
   fine({ "lib/hub/a.ts": 'import "./b.ts"; import "./c.ts";', "lib/hub/b.ts": 'import "./c.ts";', "lib/hub/c.ts": "" });
 });
+
+Deno.test("what the command line loads late is found only when it is called, and is there", () => {
+  refused({ "lib/cli/a.ts": 'const a = () => import("./b.ts");', "lib/cli/b.ts": "" }, /as string/);
+  refused({ "lib/cli/a.ts": 'const a = () => import("./b.ts" as string);' }, /lib\/cli\/b\.ts, which is not there/);
+  refused({ "lib/agent/a.ts": 'import("../hub/b.ts" as string);', "lib/hub/b.ts": "" }, /lib\/agent may import/);
+  fine({ "lib/cli/a.ts": 'const a = () => import("./b.ts" as string);', "lib/cli/b.ts": "" });
+  fine({ "lib/agent/a.ts": 'const a = () => import("./b.ts");', "lib/agent/b.ts": "" });
+});

@@ -48,14 +48,19 @@ export function findExecutable(name: string, options: FindOptions): string | und
     bases = folders.filter((folder) => absolute.test(folder)).map((folder) => join(folder, name));
   }
   const extensions = pathext.split(";").filter((extension) => extension !== "");
-  for (const base of bases) {
+  const files = bases.flatMap((base) => {
+    if (!windows) return base;
     const hasOne = extensions.some((extension) => base.toLowerCase().endsWith(extension.toLowerCase()));
-    const endings = windows ? [...(hasOne ? [""] : []), ...extensions] : [""];
-    for (const ending of endings) {
-      if (exists(base + ending) && isExecutable(base + ending, windows)) return base + ending;
-    }
+    return [...(hasOne ? [""] : []), ...extensions].map((ending) => base + ending);
+  });
+  // Each file that is not there makes an error, whose trace costs many times the look itself.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return files.find((file) => exists(file) && isExecutable(file, windows));
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
-  return undefined;
 }
 
 function isExecutable(file: string, windows: boolean): boolean {

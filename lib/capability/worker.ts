@@ -6,7 +6,18 @@ import type { Capability, NodeFacts, RunContext } from "./define.ts";
 import { createExec } from "./exec.ts";
 import { type FixedFacts, type FromWorker, OUTPUT_CREDITS, type ToWorker } from "./messages.ts";
 import { sendSignal } from "../os/processes.ts";
-import { type CapabilityName, loadCapability } from "./registry.ts";
+import type { CapabilityName } from "./registry.ts";
+
+/** Literal paths, since a Worker may not read its own sources: what it can load is what Deno has found in it beforehand. */
+const MODULES: Readonly<Record<CapabilityName, () => Promise<{ default: Capability }>>> = {
+  task: () => import("./task.ts"),
+  which: () => import("./which.ts"),
+  got: () => import("./got/got.ts"),
+  silent: () => import("./silent.ts"),
+  "kill-port": () => import("./kill_port.ts"),
+  docker: () => import("./docker.ts"),
+  git: () => import("./git.ts"),
+};
 
 interface Call {
   readonly abort: AbortController;
@@ -23,7 +34,10 @@ self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
   switch (message.type) {
     case "load":
       setLoaded(
-        loadCapability(message.capability as CapabilityName).then((capability) => ({ capability, node: message.node })),
+        MODULES[message.capability as CapabilityName]().then(({ default: capability }) => ({
+          capability,
+          node: message.node,
+        })),
       );
       return;
     case "run":

@@ -7,7 +7,7 @@ import { PLACEMENT_NAMES } from "./invoke.ts";
 import { createShell } from "./shell.ts";
 
 const capabilities = await Promise.all(CAPABILITY_NAMES.map(loadCapability));
-const app = buildXtask(capabilities, false);
+const app = buildXtask({ capabilities, builtIns: BUILT_IN_NAMES }, false);
 
 /** What may follow these words, beginning with `start`, as completion tells it. */
 async function offered(before: readonly string[], start = ""): Promise<string[]> {

@@ -6,6 +6,6 @@ import type { Shell } from "./shell.ts";
 export async function assetPath(shell: Shell, name: AssetName): Promise<string> {
   const report = (line: string) => shell.note(line);
   if (!Deno.build.standalone) return await asset(name, { report });
-  const { unpack } = await import("./embedded.ts");
+  const { unpack }: typeof import("./embedded.ts") = await import("./embedded.ts" as string);
   return await chosenAsset(name) ?? await unpack(name, { cacheDir: cacheFolder((name) => shell.env[name]), report });
 }

@@ -1,5 +1,6 @@
 /** Runs what was typed: on this machine, or on nodes of the fleet. */
 import type { Capability } from "../capability/define.ts";
+import { runHere } from "../capability/here.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { deadlineOf, type Typed } from "./placement.ts";
 import type { Shell } from "./shell.ts";
@@ -13,7 +14,7 @@ export async function execute(shell: Shell, typed: Typed): Promise<void> {
     });
   }
   if (on === undefined && any === undefined) return await executeHere(shell, typed);
-  const { executeThere } = await import("./there.ts");
+  const { executeThere }: typeof import("./there.ts") = await import("./there.ts" as string);
   await executeThere(shell, typed);
 }
 
@@ -22,7 +23,6 @@ async function executeHere(shell: Shell, { capability, verb, input, placement }:
   if (detach) {
     throw new XtaskError("invalid", "--detach needs a node to leave it to", { details: ["add --on SELECTOR"] });
   }
-  const { runHere } = await import("../capability/here.ts");
   const stop = new AbortController();
   const deadline = deadlineOf(placement);
   using _ending = deadline === undefined ? undefined : await endAt(deadline, stop);
@@ -73,7 +73,7 @@ async function executeHere(shell: Shell, { capability, verb, input, placement }:
 
 /** Loaded where there is a deadline: Deno loads Node's timers at the first mention of one, which costs a start some 5 ms. */
 async function endAt(deadline: Date, stop: AbortController): Promise<Disposable> {
-  const { at } = await import("../agent/deadline.ts");
+  const { at }: typeof import("../agent/deadline.ts") = await import("../agent/deadline.ts" as string);
   return at(deadline.getTime(), Date.now, () => {
     stop.abort(new XtaskError("timeout", "The command's deadline passed"));
   });
@@ -89,6 +89,6 @@ export async function knownTools(
   { tools = {} }: Pick<Capability, "tools">,
 ): Promise<Record<string, string>> {
   if (!("task" in tools)) return {};
-  const { assetPath } = await import("./assets.ts");
+  const { assetPath }: typeof import("./assets.ts") = await import("./assets.ts" as string);
   return { task: await assetPath(shell, "task") };
 }

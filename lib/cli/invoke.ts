@@ -73,7 +73,7 @@ export function verbCommand(capability: Capability, verbName: string, verb: Verb
       docs: { brief: verb.summary },
       parameters,
       loader: async () => {
-        const { execute } = await import("./execute.ts");
+        const { execute }: typeof import("./execute.ts") = await import("./execute.ts" as string);
         return async function (this: Shell, flags: Flags, ...args: unknown[]) {
           await execute(this, {
             capability,

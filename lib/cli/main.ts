@@ -3,7 +3,7 @@ import { proposeCompletions, run } from "@stricli/core";
 import { CAPABILITY_NAMES, isCapabilityName, loadCapability } from "../capability/registry.ts";
 import type { Capability } from "../capability/define.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
-import { buildXtask, BUILT_IN_NAMES, errorText } from "./app.ts";
+import { buildXtask, BUILT_IN_NAMES, errorText, type Meant } from "./app.ts";
 import { createShell } from "./shell.ts";
 
 /** Runs xtask with these arguments; resolves to the exit code. */
@@ -15,11 +15,13 @@ export async function main(args: readonly string[]): Promise<number> {
     if (own[0] === "__complete") return await complete(own.slice(1), shell);
     const words = own.length > 0 ? [...own] : bare(shell.env);
     if (words[0] === "run") words.splice(0, 1, "task", "run");
-    const capabilities = await capabilitiesFor(words[0]);
+    const meant = await meantBy(words[0]);
     const [first, second] = words;
-    const meant = capabilities.find(({ name }) => name === first);
-    if (meant !== undefined && takesDefaultVerb(meant, second)) words.splice(1, 0, defaultVerb(meant) as string);
-    await run(buildXtask(capabilities, shell.color), words, shell);
+    const capability = meant.capabilities.find(({ name }) => name === first);
+    if (capability !== undefined && takesDefaultVerb(capability, second)) {
+      words.splice(1, 0, defaultVerb(capability) as string);
+    }
+    await run(buildXtask(meant, shell.color), words, shell);
   } catch (thrown) {
     const error = XtaskError.from(thrown);
     shell.note(errorText(error, shell.color));
@@ -36,18 +38,17 @@ function bare(env: Readonly<Record<string, string>>): string[] {
 }
 
 /** A definition costs its load time, so a command that is no capability loads none; help and typos want them all. */
-async function capabilitiesFor(word: string | undefined): Promise<Capability[]> {
+async function meantBy(word: string | undefined): Promise<Meant> {
   if (word !== undefined && isCapabilityName(word)) {
     // What will run it is wanted next; loading both at once takes no longer than one.
     const [capability] = await Promise.all([
       loadCapability(word),
-      import("./execute.ts"),
-      import("../capability/here.ts"),
+      import("./execute.ts" as string),
     ]);
-    return [capability];
+    return { capabilities: [capability], builtIns: [] };
   }
-  if (word !== undefined && BUILT_IN_NAMES.includes(word)) return [];
-  return await Promise.all(CAPABILITY_NAMES.map(loadCapability));
+  if (word !== undefined && BUILT_IN_NAMES.includes(word)) return { capabilities: [], builtIns: [word] };
+  return { capabilities: await Promise.all(CAPABILITY_NAMES.map(loadCapability)), builtIns: BUILT_IN_NAMES };
 }
 
 function defaultVerb({ defaultVerb, verbs }: Capability): string | undefined {
@@ -66,13 +67,13 @@ function takesDefaultVerb(capability: Capability, word: string | undefined): boo
 /** Prints what may stand in place of the last word: what completion scripts ask. */
 async function complete(words: readonly string[], shell: ReturnType<typeof createShell>): Promise<number> {
   const first = words[0];
-  const capabilities = await capabilitiesFor(words.length > 1 ? first : undefined);
+  const meant = await meantBy(words.length > 1 ? first : undefined);
   const inputs = [...words];
-  const meant = capabilities.find(({ name }) => name === first);
-  if (meant !== undefined && words.length > 2 && takesDefaultVerb(meant, words[1])) {
-    inputs.splice(1, 0, defaultVerb(meant) as string);
+  const capability = meant.capabilities.find(({ name }) => name === first);
+  if (capability !== undefined && words.length > 2 && takesDefaultVerb(capability, words[1])) {
+    inputs.splice(1, 0, defaultVerb(capability) as string);
   }
-  for (const { completion, brief } of await proposeCompletions(buildXtask(capabilities, false), inputs, shell)) {
+  for (const { completion, brief } of await proposeCompletions(buildXtask(meant, false), inputs, shell)) {
     shell.print(`${completion}\t${brief}`);
   }
   return 0;

@@ -90,7 +90,7 @@ export function createShell(rest: readonly string[]): Shell {
         });
       }
       // The NATS client costs more start-up than everything else together, and most of what is typed here needs none.
-      const { connectFleet } = await import("../client/fleet.ts");
+      const { connectFleet }: typeof import("../client/fleet.ts") = await import("../client/fleet.ts" as string);
       return await connectFleet({
         servers: url,
         creds: text,

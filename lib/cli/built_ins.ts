@@ -1,0 +1,333 @@
+/** The commands beside the capabilities. Each is loaded when it is run. */
+import { buildCommand, buildRouteMap, type Command, type CommandContext, type RouteMap } from "@stricli/core";
+import type { Shell } from "./shell.ts";
+
+type Context = Shell & CommandContext;
+
+const text = (input: string) => input;
+const number = (input: string) => {
+  const value = Number(input);
+  if (!Number.isInteger(value) || input.trim() === "") throw new SyntaxError(`'${input}' is no whole number`);
+  return value;
+};
+const port = (input: string) => {
+  const value = number(input);
+  if (value < 0 || value > 65_535) {
+    throw new SyntaxError(`${input} is no port; expected 0 to 65535, where 0 takes any free one`);
+  }
+  return value;
+};
+
+const json = {
+  kind: "boolean",
+  default: false,
+  withNegated: false,
+  brief: "Print one JSON object a line, and nothing else",
+} as const;
+const context = {
+  kind: "parsed",
+  parse: text,
+  optional: true,
+  brief: "The fleet that is meant; see xtask context",
+  placeholder: "NAME",
+} as const;
+const fleet = { json, context } as const;
+const optionalText = (brief: string, placeholder: string) =>
+  ({ kind: "parsed", parse: text, optional: true, brief, placeholder }) as const;
+const list = (brief: string, placeholder: string) =>
+  ({ kind: "parsed", parse: text, optional: true, variadic: true, brief, placeholder }) as const;
+const flag = (brief: string) => ({ kind: "boolean", default: false, withNegated: false, brief }) as const;
+const one = (brief: string, placeholder: string) =>
+  ({ kind: "tuple", parameters: [{ brief, placeholder, parse: text }] }) as const;
+const COMMAND_ID = one("The command's id; see xtask commands", "ID");
+
+const nodeFlags = {
+  name: optionalText("Id of this node; from the host name by default", "ID"),
+  dir: optionalText("The folder that the node offers, with its Taskfile; this one by default", "DIR"),
+  label: list("A label for selectors", "KEY=VALUE"),
+  slots: {
+    kind: "parsed",
+    parse: number,
+    optional: true,
+    brief: "Runs at once; one for each core by default",
+    placeholder: "N",
+  },
+  allow: list("The only capabilities to offer", "CAP,…"),
+  json,
+} as const;
+
+const streamFlags = {
+  ...fleet,
+  since: optionalText("Begin so long ago: 10m, 2h, 1d", "DURATION"),
+  noFollow: flag("End with what is there now"),
+  node: optionalText("Only this node", "ID"),
+} as const;
+
+const processes = (): Promise<typeof import("./commands/processes.ts")> => import("./commands/processes.ts" as string);
+const nodes = (): Promise<typeof import("./commands/nodes.ts")> => import("./commands/nodes.ts" as string);
+const commands = (): Promise<typeof import("./commands/commands.ts")> => import("./commands/commands.ts" as string);
+const streams = (): Promise<typeof import("./commands/streams.ts")> => import("./commands/streams.ts" as string);
+const doctor = (): Promise<typeof import("./commands/doctor.ts")> => import("./commands/doctor.ts" as string);
+const completions = (): Promise<typeof import("./commands/completions.ts")> =>
+  import("./commands/completions.ts" as string);
+const version = (): Promise<typeof import("./commands/version.ts")> => import("./commands/version.ts" as string);
+const access = (): Promise<typeof import("./commands/access.ts")> => import("./commands/access.ts" as string);
+
+/** What stands beside the capabilities, by its first word. Made only when asked for: making all of them takes a millisecond. */
+export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMap<Context>>> = {
+  up: () =>
+    buildCommand({
+      docs: { brief: "Start a hub here, with this machine as a node" },
+      parameters: {
+        flags: {
+          ...nodeFlags,
+          host: {
+            kind: "parsed",
+            parse: text,
+            default: "127.0.0.1",
+            brief: "Address to listen on",
+            placeholder: "HOST",
+          },
+          natsPort: { kind: "parsed", parse: port, default: "4222", brief: "Port for NATS", placeholder: "PORT" },
+          leafPort: { kind: "parsed", parse: port, default: "7422", brief: "Port for leaf nodes", placeholder: "PORT" },
+          httpPort: { kind: "parsed", parse: port, default: "8222", brief: "Port for HTTP", placeholder: "PORT" },
+          project: {
+            kind: "parsed",
+            parse: text,
+            default: "default",
+            brief: "Id of the project, on the first start",
+            placeholder: "ID",
+          },
+          noAgent: flag("Do not make this machine a node"),
+        },
+      },
+      loader: async () => (await processes()).up,
+    }),
+  agent: () =>
+    buildCommand({
+      docs: { brief: "Make this machine a node of a hub" },
+      parameters: {
+        flags: {
+          ...nodeFlags,
+          hub: optionalText("Address of the hub; XTASK_NATS_URL by default", "URL"),
+          join: optionalText("Token of an invitation, on the first start", "TOKEN"),
+          ca: optionalText("Check the hub's certificate against this CA file", "FILE"),
+        },
+      },
+      loader: async () => (await processes()).agent,
+    }),
+  nodes: () =>
+    buildRouteMap({
+      docs: { brief: "See and change the fleet's nodes" },
+      defaultCommand: "ls",
+      routes: {
+        ls: buildCommand({
+          docs: { brief: "List nodes" },
+          parameters: {
+            flags: fleet,
+            positional: {
+              kind: "tuple",
+              parameters: [{
+                brief: "Only those that this selects",
+                placeholder: "SELECTOR",
+                parse: text,
+                optional: true,
+              }],
+            },
+          },
+          loader: async () => (await nodes()).list,
+        }),
+        show: buildCommand({
+          docs: { brief: "Show one node, with its tasks" },
+          parameters: { flags: fleet, positional: one("The node's id", "ID") },
+          loader: async () => (await nodes()).show,
+        }),
+        label: buildCommand({
+          docs: { brief: "Set labels (key=value) or take them away (key-)" },
+          parameters: {
+            flags: fleet,
+            positional: {
+              kind: "array",
+              parameter: { brief: "The node's id, then changes", placeholder: "ID key=value", parse: text },
+              minimum: 2,
+            },
+          },
+          loader: async () => (await nodes()).label,
+        }),
+        drain: buildCommand({
+          docs: { brief: "Let a node finish its runs and take no new ones" },
+          parameters: { flags: fleet, positional: one("The node's id", "ID") },
+          loader: async () => (await nodes()).drain,
+        }),
+        resume: buildCommand({
+          docs: { brief: "Let a drained node take commands again" },
+          parameters: { flags: fleet, positional: one("The node's id", "ID") },
+          loader: async () => (await nodes()).resume,
+        }),
+      },
+    }),
+  commands: () =>
+    buildRouteMap({
+      docs: { brief: "See what was asked, cancel it, ask again" },
+      defaultCommand: "ls",
+      routes: {
+        ls: buildCommand({
+          docs: { brief: "List the newest commands" },
+          parameters: {
+            flags: {
+              ...fleet,
+              limit: { kind: "parsed", parse: number, default: "20", brief: "How many", placeholder: "N" },
+              node: optionalText("Only those of this node", "ID"),
+              state: optionalText("Only those with a run in this state", "STATE"),
+            },
+          },
+          loader: async () => (await commands()).list,
+        }),
+        show: buildCommand({
+          docs: { brief: "Show a command and its run on each node" },
+          parameters: { flags: fleet, positional: COMMAND_ID },
+          loader: async () => (await commands()).show,
+        }),
+        logs: buildCommand({
+          docs: { brief: "Print a command's output" },
+          parameters: {
+            flags: {
+              ...fleet,
+              follow: flag("Go on until it has ended everywhere"),
+              node: optionalText("Only this node's", "ID"),
+            },
+            aliases: { f: "follow" },
+            positional: COMMAND_ID,
+          },
+          loader: async () => (await commands()).logs,
+        }),
+        cancel: buildCommand({
+          docs: { brief: "Cancel a command wherever it still runs" },
+          parameters: { flags: fleet, positional: COMMAND_ID },
+          loader: async () => (await commands()).cancel,
+        }),
+        retry: buildCommand({
+          docs: { brief: "Ask the same again on the nodes where it did not succeed" },
+          parameters: {
+            flags: {
+              ...fleet,
+              all: flag("On every node that ran it"),
+              detach: flag("Print the new command's id and leave it running"),
+            },
+            positional: COMMAND_ID,
+          },
+          loader: async () => (await commands()).retry,
+        }),
+      },
+    }),
+  logs: () =>
+    buildCommand({
+      docs: { brief: "Watch the output of all runs, and the agents' own logs" },
+      parameters: { flags: streamFlags },
+      loader: async () => (await streams()).logs,
+    }),
+  events: () =>
+    buildCommand({
+      docs: { brief: "Watch what happens to commands and nodes" },
+      parameters: { flags: { ...streamFlags, type: list("Only events of this type", "TYPE") } },
+      loader: async () => (await streams()).events,
+    }),
+  alerts: () =>
+    buildCommand({
+      docs: { brief: "Watch what a person should know" },
+      parameters: { flags: streamFlags },
+      loader: async () => (await streams()).alerts,
+    }),
+  auth: () =>
+    buildRouteMap({
+      docs: { brief: "Invite machines and people, or use an invitation" },
+      routes: {
+        invite: buildCommand({
+          docs: { brief: "Print a single-use token and the line to paste" },
+          parameters: {
+            flags: {
+              ...fleet,
+              role: {
+                kind: "enum",
+                values: ["node", "operator"],
+                default: "node",
+                brief: "What joins: a machine or a person",
+              },
+            },
+          },
+          loader: async () => (await access()).invite,
+        }),
+        join: buildCommand({
+          docs: { brief: "Use an invitation as a person" },
+          parameters: {
+            flags: {
+              hub: { kind: "parsed", parse: text, brief: "Address of the hub", placeholder: "URL" },
+              name: optionalText("Your user id; from the login name by default", "ID"),
+              as: {
+                kind: "parsed",
+                parse: text,
+                default: "hub",
+                brief: "Name of the new context",
+                placeholder: "NAME",
+              },
+              ca: optionalText("Check the hub's certificate against this CA file", "FILE"),
+              json,
+            },
+            positional: one("The token", "TOKEN"),
+          },
+          loader: async () => (await access()).join,
+        }),
+      },
+    }),
+  context: () =>
+    buildRouteMap({
+      docs: { brief: "The fleets that you can reach" },
+      defaultCommand: "ls",
+      routes: {
+        ls: buildCommand({
+          docs: { brief: "List contexts" },
+          parameters: { flags: { json } },
+          loader: async () => (await access()).contextList,
+        }),
+        use: buildCommand({
+          docs: { brief: "Make a context the current one" },
+          parameters: { positional: one("Its name", "NAME") },
+          loader: async () => (await access()).contextUse,
+        }),
+        rm: buildCommand({
+          docs: { brief: "Forget a context and its credential" },
+          parameters: { positional: one("Its name", "NAME") },
+          loader: async () => (await access()).contextRemove,
+        }),
+      },
+    }),
+  env: () =>
+    buildCommand({
+      docs: { brief: 'Print what other programs need: eval "$(xtask env)"' },
+      parameters: {
+        flags: {
+          ...fleet,
+          shell: { kind: "enum", values: ["sh", "fish", "powershell"], default: "sh", brief: "For which shell" },
+        },
+      },
+      loader: async () => (await access()).env,
+    }),
+  doctor: () =>
+    buildCommand({
+      docs: { brief: "Look at this machine and say what is wrong and what to do" },
+      parameters: { flags: fleet },
+      loader: async () => (await doctor()).doctor,
+    }),
+  completions: () =>
+    buildCommand({
+      docs: { brief: "Print a completion script for a shell" },
+      parameters: { positional: one("bash, zsh, fish or powershell", "SHELL") },
+      loader: async () => (await completions()).completions,
+    }),
+  version: () =>
+    buildCommand({
+      docs: { brief: "Print the version" },
+      parameters: { flags: { json } },
+      loader: async () => (await version()).version,
+    }),
+};
