@@ -7,7 +7,7 @@ import type { Capability, Verb } from "../capability/define.ts";
 import type { Bus, Incoming, Subscription } from "../nats/bus.ts";
 import { respondError } from "../nats/bus.ts";
 import { XtaskError } from "../protocol/error.ts";
-import { CommandId, newCommandId } from "../protocol/id.ts";
+import { CommandId } from "../protocol/id.ts";
 import { INPUT_BYTES_MAX, WAIT_MS_DEFAULT, WAIT_MS_MAX } from "../protocol/limits.ts";
 import { Labels, type NodeRecord } from "../protocol/node.ts";
 import { parse, parseJson } from "../protocol/parse.ts";
@@ -141,11 +141,11 @@ async function command(
   }
   const withToken = verb.token === undefined ? body : { ...body, [verb.token]: Number(token) };
   const input = parse(verb.input, withToken, `input of ${capability.name}.${name}`);
-  const id = message.header(HEADER.commandId) ?? newCommandId(options.now());
+  const id = message.header(HEADER.commandId);
   const deadline = message.header(HEADER.deadline);
   const waitMs = parse(WaitMs, message.header(HEADER.wait) ?? String(WAIT_MS_DEFAULT), `header ${HEADER.wait}`);
   const taken = await options.runs.submit({
-    id: parse(CommandId, id, `header ${HEADER.commandId}`),
+    ...(id === undefined ? {} : { id: parse(CommandId, id, `header ${HEADER.commandId}`) }),
     capability,
     verb: name,
     input,

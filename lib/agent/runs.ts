@@ -6,6 +6,7 @@ import type { Capability, Verb } from "../capability/define.ts";
 import type { Host, Outcome } from "../capability/host.ts";
 import { endProcesses, markOf } from "../os/processes.ts";
 import { type WireError, XtaskError } from "../protocol/error.ts";
+import { newCommandId } from "../protocol/id.ts";
 import type { Event } from "../protocol/event.ts";
 import { DATA_BYTES_MAX, READS_MAX } from "../protocol/limits.ts";
 import { parse } from "../protocol/parse.ts";
@@ -19,7 +20,8 @@ import type { Slots } from "./slots.ts";
 
 /** A command that is to run, its input parsed. */
 export interface Command {
-  readonly id: string;
+  /** As the caller chose it. @default a new one, which no earlier run can have */
+  readonly id?: string;
   readonly capability: Capability;
   readonly verb: string;
   readonly input: unknown;
@@ -112,11 +114,12 @@ export class Runs {
    * @throws {XtaskError} `conflict` for an id that meant something else, `exhausted` where there is no room
    */
   async submit(command: Command): Promise<Active | Result> {
-    const before = this.#find(command);
-    if (before !== undefined) return before;
-    const { id, capability, verb: verbName, input } = command;
-    const verb = capability.verbs[verbName] as Verb;
     const { journal, slots, now } = this.#options;
+    const { capability, verb: verbName, input } = command;
+    const before = command.id === undefined ? undefined : this.#find(command.id, command);
+    if (before !== undefined) return before;
+    const id = command.id ?? newCommandId(now());
+    const verb = capability.verbs[verbName] as Verb;
     const acceptedAt = new Date(now()).toISOString();
     const accepted: Accepted = { id, capability: capability.name, verb: verbName, input, attempt: 1, acceptedAt };
     const run = new Run(accepted, verb.effect, this.#outputOf(accepted, verb));
@@ -194,7 +197,7 @@ export class Runs {
     signal.removeEventListener("abort", interrupt);
   }
 
-  #find({ id, capability, verb, input }: Command): Active | Result | undefined {
+  #find(id: string, { capability, verb, input }: Command): Active | Result | undefined {
     const active = this.#active.get(id);
     const known = active === undefined ? this.#options.journal.find(id) : undefined;
     const accepted = active?.accepted ?? known?.accepted;

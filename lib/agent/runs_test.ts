@@ -100,7 +100,7 @@ class Ground implements AsyncDisposable {
   }
 }
 
-function command(change: Partial<Command> = {}): Command {
+function command(change: Partial<Command> = {}): Command & { readonly id: string } {
   return { id: newCommandId(), capability: WORK, verb: "do", input: { text: "a" }, ...change };
 }
 

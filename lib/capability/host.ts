@@ -4,7 +4,7 @@
  */
 import { type WireError, XtaskError } from "../protocol/error.ts";
 import type { Capability } from "./define.ts";
-import { type FixedFacts, type FromWorker, OUTPUT_CREDITS, type ToWorker } from "./messages.ts";
+import { type FixedFacts, type FromWorker, gathered, OUTPUT_CREDITS, type ToWorker } from "./messages.ts";
 import { endProcesses, markOf } from "../os/processes.ts";
 
 /** One call of a verb. */
@@ -37,6 +37,8 @@ export interface HostOptions {
   readonly protectedPids: () => readonly number[];
   /** Between SIGTERM and SIGKILL, and then until a handler that does not settle costs its Worker. @default {5000} */
   readonly graceMs?: number;
+  /** A Worker with nothing to do goes after this long: an idle one keeps some 10 MiB. @default {60000} */
+  readonly idleMs?: number;
 }
 
 /** Runs verbs in Workers. */
@@ -60,19 +62,22 @@ interface Call {
 const CREDITS_AT_ONCE = OUTPUT_CREDITS / 4;
 
 /** The host of a node's capabilities. Nothing runs before the first call. */
-export function createHost({ factsFor, protectedPids, graceMs = 5_000 }: HostOptions): Host {
+export function createHost(options: HostOptions): Host {
+  const { factsFor, protectedPids, graceMs = 5_000, idleMs = 60_000 } = options;
   const workers = new Map<string, CapabilityWorker>();
   const call = async (
     capability: Capability,
     message: CallMessage,
     invocation: Call["invocation"],
+    keptMs = idleMs,
   ): Promise<Outcome> => {
     let worker = workers.get(capability.name);
     if (worker === undefined) {
-      worker = new CapabilityWorker(capability, factsFor(capability), graceMs, () => workers.delete(capability.name));
+      const onGone = () => workers.delete(capability.name);
+      worker = new CapabilityWorker(capability, factsFor(capability), { graceMs, onGone });
       workers.set(capability.name, worker);
     }
-    return await worker.call(message, invocation);
+    return await worker.call(message, invocation, keptMs);
   };
   return {
     invoke: ({ capability, verb, input, ...invocation }) => {
@@ -85,11 +90,10 @@ export function createHost({ factsFor, protectedPids, graceMs = 5_000 }: HostOpt
     },
     async ready(capability, signal) {
       if (capability.ready === undefined) return undefined;
-      const outcome = await call(capability, (number) => ({ type: "ready", call: number }), {
-        command: "ready",
-        signal,
-        output: () => Promise.resolve(),
-      });
+      const message: CallMessage = (number) => ({ type: "ready", call: number });
+      const asked = { command: "ready", signal, output: () => Promise.resolve() };
+      // What can be offered is asked of all; most nodes are never asked for most of it.
+      const outcome = await call(capability, message, asked, 0);
       return outcome.error?.message ?? outcome.data as string | undefined;
     },
     async [Symbol.asyncDispose]() {
@@ -110,10 +114,18 @@ class CapabilityWorker implements AsyncDisposable {
   readonly #graceMs: number;
   readonly #onGone: () => void;
   readonly #calls = new Map<number, Call>();
+  readonly #post = gathered<ToWorker>((messages) => {
+    if (!this.#gone) this.#worker.postMessage(messages);
+  });
   #next = 0;
   #gone = false;
+  #idle: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(capability: Capability, node: FixedFacts, graceMs: number, onGone: () => void) {
+  constructor(
+    capability: Capability,
+    node: FixedFacts,
+    { graceMs, onGone }: { graceMs: number; onGone: () => void },
+  ) {
     this.#name = capability.name;
     this.#node = node.id;
     this.#graceMs = graceMs;
@@ -123,7 +135,9 @@ class CapabilityWorker implements AsyncDisposable {
       name: capability.name,
       deno: { permissions: { ...DENIED, ...capability.permissions({ ...node, protectedPids: [] }) } },
     });
-    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => void this.#hear(data);
+    this.#worker.onmessage = ({ data }: MessageEvent<readonly FromWorker[]>) => {
+      for (const message of data) void this.#hear(message);
+    };
     this.#worker.onerror = (event) => {
       event.preventDefault();
       void this.#fail(`The Worker of ${this.#name} died: ${event.message}`);
@@ -131,9 +145,10 @@ class CapabilityWorker implements AsyncDisposable {
     this.#post({ type: "load", capability: capability.name, node });
   }
 
-  async call(message: CallMessage, invocation: Call["invocation"]): Promise<Outcome> {
+  async call(message: CallMessage, invocation: Call["invocation"], keptMs: number): Promise<Outcome> {
     const { signal, command } = invocation;
     signal.throwIfAborted();
+    clearTimeout(this.#idle);
     const number = this.#next++;
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const call: Call = { invocation, settle: resolve, groups: new Set(), untaken: 0, owed: 0 };
@@ -157,6 +172,9 @@ class CapabilityWorker implements AsyncDisposable {
       clearTimeout(overdue);
       signal.removeEventListener("abort", onAbort);
       this.#calls.delete(number);
+      if (this.#calls.size === 0 && !this.#gone) {
+        this.#idle = setTimeout(() => void this[Symbol.asyncDispose](), keptMs);
+      }
     }
   }
 
@@ -215,6 +233,7 @@ class CapabilityWorker implements AsyncDisposable {
     // A second reason to give it up must not take its successor off the list.
     if (this.#gone) return;
     this.#gone = true;
+    clearTimeout(this.#idle);
     this.#onGone();
     this.#worker.terminate();
     const error = new XtaskError("internal", message).toWire();
@@ -224,10 +243,6 @@ class CapabilityWorker implements AsyncDisposable {
       });
       settle({ error });
     }));
-  }
-
-  #post(message: ToWorker): void {
-    this.#worker.postMessage(message);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

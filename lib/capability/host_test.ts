@@ -234,3 +234,26 @@ Deno.test("disposing of the host ends what runs, and answers for it", UNIX, asyn
   assert.deepEqual((await run?.outcome)?.error, { code: "internal", message: "The Worker of silent was stopped" });
   assert.deepEqual(await run?.processes(), []);
 });
+
+Deno.test(
+  "a Worker with nothing to do goes, and the next call has another",
+  { ignore: Deno.build.os !== "linux" },
+  async () => {
+    const threads = () => [...Deno.readDirSync("/proc/self/task")].length;
+    const facts = { id: NODE, platform: platformHere(), dir: "/", tools: {}, env: { PATH: "/usr/bin:/bin" } };
+    await using host = createHost({ factsFor: () => facts, protectedPids: () => [], idleMs: 0 });
+    const check = async () => {
+      const outcome = await start(host, which, "check", { names: ["sh"] }, () => Promise.resolve()).outcome;
+      assert.equal(outcome.error, undefined);
+    };
+    // Deno keeps threads of its own that come with first uses; the third Worker finds all of those.
+    const counts: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      await check();
+      const busy = threads();
+      await until("the Worker's thread is gone", () => Promise.resolve(threads() < busy));
+      counts.push(threads());
+    }
+    assert.ok((counts.at(-1) ?? 0) <= Math.max(...counts.slice(0, 2)), `threads pile up: ${counts}`);
+  },
+);

@@ -4,7 +4,7 @@
 import { XtaskError } from "../protocol/error.ts";
 import type { Capability, NodeFacts, RunContext } from "./define.ts";
 import { createExec } from "./exec.ts";
-import { type FixedFacts, type FromWorker, OUTPUT_CREDITS, type ToWorker } from "./messages.ts";
+import { type FixedFacts, type FromWorker, gathered, OUTPUT_CREDITS, type ToWorker } from "./messages.ts";
 import { sendSignal } from "../os/processes.ts";
 import type { CapabilityName } from "./registry.ts";
 
@@ -30,7 +30,9 @@ interface Call {
 const calls = new Map<number, Call>();
 const { promise: loaded, resolve: setLoaded } = Promise.withResolvers<{ capability: Capability; node: FixedFacts }>();
 
-self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
+self.onmessage = ({ data }: MessageEvent<readonly ToWorker[]>) => data.forEach(hear);
+
+function hear(message: ToWorker): void {
   switch (message.type) {
     case "load":
       setLoaded(
@@ -66,7 +68,7 @@ self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
       calls.get(message.call)?.reaped.get(message.pid)?.();
       return;
   }
-};
+}
 
 async function answer(
   number: number,
@@ -133,6 +135,19 @@ function contextOf(
   };
 }
 
-function post(message: FromWorker, transfer: Transferable[] = []): void {
-  self.postMessage(message, transfer);
+const post = gathered<FromWorker>((messages, transfer) => {
+  try {
+    self.postMessage(messages, transfer);
+  } catch {
+    // One of them holds what cannot cross, such as a function in an answer: the others must not suffer for it.
+    for (const message of messages) postAlone(message);
+  }
+});
+
+function postAlone(message: FromWorker): void {
+  try {
+    self.postMessage([message], message.type === "output" ? [message.bytes.buffer] : []);
+  } catch (error) {
+    self.postMessage([{ type: "failed", call: message.call, error: XtaskError.from(error).toWire() }]);
+  }
 }
