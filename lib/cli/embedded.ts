@@ -23,6 +23,18 @@ const Entry = v.object({
 export type Entry = v.InferOutput<typeof Entry>;
 const Index = v.record(v.string(), Entry);
 
+/**
+ * What is inside under that name.
+ *
+ * @throws {XtaskError} `not_found`
+ */
+export async function embedded(name: AssetName): Promise<Entry> {
+  const text = await Deno.readTextFile(new URL(`./${INDEX}`, import.meta.url));
+  const entry = parseJson(Index, text, "list of executables")[name];
+  if (entry === undefined) throw new XtaskError("not_found", `This xtask has no ${name} inside`);
+  return entry;
+}
+
 /** How {@linkcode unpack} works. */
 export interface UnpackOptions {
   readonly cacheDir: string;
@@ -36,13 +48,7 @@ export interface UnpackOptions {
  * @throws {XtaskError} `unavailable` where the cache cannot be written; `exhausted` if the disk is full
  */
 export async function unpack(name: AssetName, { cacheDir, report }: UnpackOptions): Promise<string> {
-  const index = parseJson(
-    Index,
-    await Deno.readTextFile(new URL(`./${INDEX}`, import.meta.url)),
-    "list of executables",
-  );
-  const entry = index[name];
-  if (entry === undefined) throw new XtaskError("not_found", `This xtask has no ${name} inside`);
+  const entry = await embedded(name);
   const path = assetFile(cacheDir, name, { ...entry, platform: platformHere() });
   try {
     if (await isStored(path, entry.sha256)) return path;

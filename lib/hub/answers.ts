@@ -5,12 +5,14 @@ import type { Keyring } from "../auth/keyring.ts";
 import type { Bucket } from "../nats/bucket.ts";
 import type { Bus, Incoming } from "../nats/bus.ts";
 import { XtaskError } from "../protocol/error.ts";
+import type { Health } from "../protocol/health.ts";
 import { CommandId } from "../protocol/id.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { CancelReply, type CommandRecord } from "../protocol/run.ts";
 import { parseSelector } from "../protocol/selector.ts";
 import { HUB_ANY, JOIN_ANY, lastToken, runSubject } from "../protocol/subjects.ts";
 import { isTerminal, STATES } from "../protocol/state.ts";
+import { VERSION } from "../protocol/version.ts";
 import type { Commands } from "./commands.ts";
 import type { Fleet, NodeView } from "./fleet.ts";
 
@@ -44,6 +46,7 @@ type Answer = (text: string, options: AnswersOptions) => Promise<unknown> | unkn
 
 /** By noun and verb: all that the hub answers, apart from joining. */
 const ANSWERS: Readonly<Record<string, Answer>> = {
+  "health.check": (_text, { now }): Health => ({ version: VERSION, now: new Date(now()).toISOString() }),
   "node.list": (text, { fleet }): { nodes: NodeView[] } => {
     const matches = parseSelector(parseJson(NodesInput, text, "input of node.list").select);
     return { nodes: fleet.nodes.filter(matches) };

@@ -24,6 +24,11 @@ Deno.test("what needs no hub runs with nothing but the file: an empty PATH, no c
   assert.match(first.stderr, /^Unpacking task /);
   const second = await ground.run(["task", "run", "hello"], { home: "one" });
   assert.deepEqual([second.code, second.stdout, second.stderr], [0, "hello from local\n", ""]);
+  const doctor = await ground.run(["doctor"], { home: "one" });
+  assert.equal(doctor.code, 0, doctor.stdout);
+  assert.match(doctor.stdout, /permissions +read, write, run, net, env, sys; never ffi, import\./);
+  assert.match(doctor.stdout, /\nok {2}nats-server +2\.15\.1 is inside, and unpacked on first use into /);
+  assert.match(doctor.stdout, /\nok {2}task +3\.54\.0 is inside, unpacked in /);
 });
 
 Deno.test("several that unpack at once all succeed, and a damaged executable is replaced", async () => {
@@ -54,6 +59,9 @@ Deno.test("a home that is read-only is told in one line with what to do, and hin
   const up = await ground.run(["up", ...PORTS], place);
   assert.notEqual(up.code, 0);
   assert.match(up.stderr, /^(Unpacking .*\n)?error: .*\n( {2}.*\n)+$/, "no stack trace");
+  const doctor = await ground.run(["doctor"], place);
+  assert.equal(doctor.code, 1, doctor.stdout);
+  assert.match(doctor.stdout, /\nNO {2}home +.*read only cannot be written: .*\n +→ set XTASK_HOME /);
 });
 
 /** May this process mount? Root may, but not in every container. */
@@ -78,6 +86,8 @@ Deno.test(
       /error: The disk is full: \d+ bytes are needed in .*\n {2}free some space, or set XTASK_CACHE/,
     );
     assert.equal(code, 75);
+    const doctor = await ground.run(["doctor"], { home: "small" });
+    assert.match(doctor.stdout, /\nNO {2}home +.* has \d+ MB left on its disk\n +→ free some space/);
     const [folder] = [...Deno.readDirSync(join(small, "cache", "assets"))];
     assert.deepEqual([...Deno.readDirSync(join(small, "cache", "assets", folder?.name ?? ""))], []);
   },

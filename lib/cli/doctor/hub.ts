@@ -1,0 +1,76 @@
+/** The hub: whether it answers, how soon, and whether its clock and this one agree. */
+import { type HubHealth, hubHealth } from "../../client/clock.ts";
+import { XtaskError } from "../../protocol/error.ts";
+import { VERSION } from "../../protocol/version.ts";
+import type { Shell } from "../shell.ts";
+import { duration } from "../terminal.ts";
+import type { Finding } from "./finding.ts";
+
+/** More than this between two clocks confuses deadlines and logs. */
+const CLOCK_OFFSET_MAX_MS = 2_000;
+
+/** Looks for the hub that a context names. */
+export async function hubFindings(shell: Shell, name: string | undefined): Promise<Finding[]> {
+  let where: string;
+  try {
+    const context = await shell.context(name);
+    where = `${context.url} (context ${context.name})`;
+  } catch (thrown) {
+    const { message, details } = XtaskError.from(thrown);
+    // Everything that runs here alone works without one; a context that was asked for by name is another matter.
+    const asked = name !== undefined || shell.env.XTASK_CONTEXT !== undefined;
+    return [{
+      what: "hub",
+      state: asked ? "wrong" : "note",
+      found: message,
+      advice: details[0] ?? "see: xtask context",
+    }];
+  }
+  try {
+    await using fleet = await shell.connect(name);
+    const health = await hubHealth(fleet);
+    const nodes = await fleet.nodes();
+    const away = nodes.filter(({ state }) => state === "offline").length;
+    const counted = `${nodes.length} node${nodes.length === 1 ? "" : "s"}${away === 0 ? "" : `, ${away} of them away`}`;
+    const { roundTripMs } = health;
+    const found = `${where} answers in ${duration(roundTripMs)}; ${counted}`;
+    return [
+      { what: "hub", state: "ok", found, data: { roundTripMs, nodes: nodes.length } },
+      ...version(health),
+      clock(health),
+    ];
+  } catch (thrown) {
+    const { code, message, details: [reason = ""] } = XtaskError.from(thrown);
+    // Where nothing answers, what comes with the error is the system's reason and nothing that could be done.
+    return code === "unavailable"
+      ? [
+        wrong(
+          `${where}: ${message}${reason && ` (${reason})`}`,
+          "start it there with xtask up, or see what keeps this machine from reaching it",
+        ),
+      ]
+      : [wrong(`${where}: ${message}`, reason || "see: xtask context")];
+  }
+}
+
+const wrong = (found: string, advice: string): Finding => ({ what: "hub", state: "wrong", found, advice });
+
+function version({ version }: HubHealth): Finding[] {
+  if (version === VERSION) return [];
+  return [{
+    what: "hub's version",
+    state: "note",
+    found: `${version}, and this is ${VERSION}`,
+    advice: "use one version everywhere",
+  }];
+}
+
+/** Wrong only where the clocks are surely apart: the error counts in favour. */
+export function clock({ aheadMs, errorMs }: Pick<HubHealth, "aheadMs" | "errorMs">): Finding {
+  const apart = `${duration(Math.abs(aheadMs))} ${aheadMs < 0 ? "behind" : "ahead of"} the hub's`;
+  const found = `${apart}, give or take ${duration(errorMs)}`;
+  const data = { aheadMs, errorMs };
+  if (Math.abs(aheadMs) - errorMs <= CLOCK_OFFSET_MAX_MS) return { what: "clock", state: "ok", found, data };
+  const advice = "set both clocks, best by NTP: deadlines and logs go by them";
+  return { what: "clock", state: "wrong", found, advice, data };
+}
