@@ -6,6 +6,8 @@ const ROOT = new URL("../", import.meta.url);
 /** The two places a thread of xtask begins. */
 const MAIN = "main.ts";
 const WORKER = "lib/capability/worker.ts";
+/** What `xtask licences` prints. */
+const NOTICE = "NOTICE";
 
 /** What {@linkcode bundle} made. */
 export interface Bundle {
@@ -29,10 +31,12 @@ export async function bundle(deno: string, folder: string, signal: AbortSignal):
   // Modules that both need lie in the folder itself, wherever they came from. There `lib/capability/host.ts` looks for this.
   const worker = join(folder, "worker.js");
   await Deno.writeTextFile(worker, `import "./${WORKER.replace(/\.ts$/, ".js")}";\n`);
+  const notice = join(folder, NOTICE);
+  await Deno.copyFile(new URL(NOTICE, ROOT), notice);
   const sizes = await sizesIn(folder);
   return {
     main: join(folder, MAIN.replace(/\.ts$/, ".js")),
-    included: [worker],
+    included: [worker, notice],
     files: sizes.length,
     bytes: sizes.reduce((sum, size) => sum + size, 0),
   };

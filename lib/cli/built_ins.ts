@@ -70,6 +70,7 @@ const streams = (): Promise<typeof import("./commands/streams.ts")> => import(".
 const doctor = (): Promise<typeof import("./commands/doctor.ts")> => import("./commands/doctor.ts" as string);
 const completions = (): Promise<typeof import("./commands/completions.ts")> =>
   import("./commands/completions.ts" as string);
+const licences = (): Promise<typeof import("./commands/licences.ts")> => import("./commands/licences.ts" as string);
 const version = (): Promise<typeof import("./commands/version.ts")> => import("./commands/version.ts" as string);
 const access = (): Promise<typeof import("./commands/access.ts")> => import("./commands/access.ts" as string);
 
@@ -323,6 +324,12 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
       docs: { brief: "Print a completion script for a shell" },
       parameters: { positional: one("bash, zsh, fish or powershell", "SHELL") },
       loader: async () => (await completions()).completions,
+    }),
+  licences: () =>
+    buildCommand({
+      docs: { brief: "Print what is inside, and its licences" },
+      parameters: { flags: { json } },
+      loader: async () => (await licences()).licences,
     }),
   version: () =>
     buildCommand({

@@ -17,6 +17,8 @@ Deno.test("what needs no hub runs with nothing but the file: an empty PATH, no c
   await using ground = await layGround();
   const version = await ground.run(["version", "--json"], { home: "one" });
   assert.equal(JSON.parse(version.stdout).deno, "2.7.11");
+  const notice = await Deno.readTextFile(new URL("../../NOTICE", import.meta.url));
+  assert.equal((await ground.run(["licences"], { home: "one" })).stdout, notice);
   const which = await ground.run(["which", "sh"], { home: "one", path: SYSTEM_PATH });
   assert.match(which.stdout, /^sh +\/.*\/sh\n$/);
   const first = await ground.run(["task", "run", "hello"], { home: "one" });
