@@ -21,6 +21,7 @@ import { VERSION } from "../lib/protocol/version.ts";
 import { type AssetName, ASSETS, pinned } from "./assets.ts";
 import { bundle, run } from "./bundle.ts";
 import { compiler, DENO_VERSION, denort } from "./denort.ts";
+import { layOut } from "./publish.ts";
 import { runScript } from "./run_script.ts";
 import { platformKey, type Target, targetsFor } from "./targets.ts";
 
@@ -183,5 +184,6 @@ if (import.meta.main) {
     const signal = AbortSignal.timeout(30 * 60_000);
     const deno = await compiler({ signal, report });
     for (const target of targets) await compile(target, deno, signal);
+    await layOut(DIST);
   });
 }

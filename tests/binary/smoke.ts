@@ -66,6 +66,29 @@ Deno.test("a home that is read-only is told in one line with what to do, and hin
   assert.match(doctor.stdout, /\nNO {2}home +.*read only cannot be written: .*\n +→ set XTASK_HOME /);
 });
 
+Deno.test("what is compiled is installed by the line for sh, and is then found on PATH", async () => {
+  const dist = new URL("../../dist/", import.meta.url);
+  await using server = serveFolder(dist);
+  await using ground = await layGround();
+  const to = join(ground.folder, "bin");
+  const script = await Deno.readTextFile(new URL("install.sh", dist));
+  const args = ["-c", `${script}\n`, "sh", "--from", server.url, "--to", to];
+  const { success, stdout } = await new Deno.Command("sh", { args, env: { PATH: `${to}:${SYSTEM_PATH}` } }).output();
+  assert.ok(success);
+  assert.match(new TextDecoder().decode(stdout), /\nInstalled xtask 0\.1\.0 \(.*\) as .*\/xtask\n$/);
+  const version = await new Deno.Command("xtask", { args: ["version"], env: { PATH: to } }).output();
+  assert.ok(version.success);
+});
+
+/** Serves the files of a folder. */
+function serveFolder(folder: URL): AsyncDisposable & { readonly url: string } {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    const file = await Deno.open(new URL(`.${new URL(request.url).pathname}`, folder)).catch(() => undefined);
+    return file === undefined ? new Response("no", { status: 404 }) : new Response(file.readable);
+  });
+  return { url: `http://127.0.0.1:${server.addr.port}`, [Symbol.asyncDispose]: () => server.shutdown() };
+}
+
 /** May this process mount? Root may, but not in every container. */
 async function mayMount(): Promise<boolean> {
   if (Deno.uid() !== 0) return false;
