@@ -61,7 +61,8 @@ export async function run(
   const { success, stdout, stderr } = await new Deno.Command(deno, {
     args: [...args],
     cwd: ROOT,
-    env: { NO_COLOR: "1", ...env },
+    // An older Deno asks only the authorities it brings along, and behind a proxy those of the system are meant.
+    env: { NO_COLOR: "1", DENO_TLS_CA_STORE: Deno.env.get("DENO_TLS_CA_STORE") ?? "mozilla,system", ...env },
     signal,
     stdin: "null",
   }).output();

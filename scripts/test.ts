@@ -1,6 +1,7 @@
 /**
  * The gate: format, lint, types, then every test, JSDoc example and TypeScript block of the Markdown pages (one that is not
- * meant to run says ```` ```ts ignore ````). Arguments go to `deno test`: folders, files, `--filter=…`.
+ * meant to run says ```` ```ts ignore ````), then the tests of the compiled xtask. Arguments go to `deno test` (folders,
+ * files, `--filter=…`) and leave out the compiled one.
  *
  * Every stage runs even if an earlier one failed. The last line is `N passed, N failed`, with `, N skipped` if any were.
  */
@@ -8,31 +9,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { XtaskError } from "../lib/protocol/error.ts";
 import { asset, type AssetName, ASSETS } from "./assets.ts";
-
-/** How many tests ended in which way. */
-export interface Tally {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-}
-
-/**
- * Counts a JUnit report of `deno test`, or the lack of one.
- *
- * @param succeeded Whether the test run itself ended well. A module that cannot be loaded shows in nothing else.
- */
-export function tally(report: string, succeeded: boolean): Tally {
-  const totals = /<testsuites [^>]*>/.exec(report)?.[0] ?? "";
-  const total = (attribute: string) => Number(new RegExp(`\\b${attribute}="(\\d+)"`).exec(totals)?.[1] ?? 0);
-  const skipped = report.match(/<skipped\b/g)?.length ?? 0;
-  const failed = total("failures") + total("errors");
-  return { passed: total("tests") - failed - skipped, failed: succeeded ? failed : Math.max(failed, 1), skipped };
-}
-
-/** The closing line. */
-export function closing({ passed, failed, skipped }: Tally): string {
-  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
-}
+import { closing, summed, type Tally, tally } from "./tally.ts";
+import { testBinary } from "./tests_of_binary.ts";
 
 const write = (line: string) => void process.stdout.write(`${line}\n`);
 
@@ -64,6 +42,17 @@ async function assets(): Promise<boolean> {
   }
 }
 
+/** The tests of what is compiled, on the platform whose binary is one that people get and that can be tried here. */
+async function binary(): Promise<Tally> {
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
+    write("\n── binary: skipped, as it is tested on Linux x86_64 only; by hand: deno task test:binary");
+    return { passed: 0, failed: 0, skipped: 1 };
+  }
+  let ended: Tally = { passed: 0, failed: 1, skipped: 0 };
+  await stage("binary", async () => (ended = await testBinary()).failed === 0);
+  return ended;
+}
+
 async function main(filters: readonly string[]): Promise<number> {
   const early = [
     await stage("assets", assets),
@@ -72,20 +61,21 @@ async function main(filters: readonly string[]): Promise<number> {
     await stage("types", () => deno(["check"])),
   ];
   const folder = await Deno.makeTempDir();
-  let counted: Tally;
+  const counted: Tally[] = [];
   try {
     const junit = join(folder, "junit.xml");
     const good = await stage(
       "tests",
       () => deno(["test", "-A", "--parallel", "--doc", `--junit-path=${junit}`, ...filters]),
     );
-    counted = tally(await Deno.readTextFile(junit).catch(() => ""), good);
+    counted.push(tally(await Deno.readTextFile(junit).catch(() => ""), good));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-  const failed = counted.failed + early.filter((good) => !good).length;
-  write(`\n${closing({ ...counted, failed })}`);
-  return failed > 0 ? 1 : 0;
+  if (filters.length === 0) counted.push(await binary());
+  const ended = summed([...counted, { passed: 0, failed: early.filter((good) => !good).length, skipped: 0 }]);
+  write(`\n${closing(ended)}`);
+  return ended.failed > 0 ? 1 : 0;
 }
 
 if (import.meta.main) process.exitCode = await main(Deno.args);

@@ -29,7 +29,11 @@ export interface XtaskProcess extends AsyncDisposable {
   kill(signal: Deno.Signal): void;
 }
 
-const FROM_SOURCE = [Deno.execPath(), "run", "-A", new URL("../main.ts", import.meta.url).pathname];
+/** What is tested: a compiled xtask where the variable names one, else this source. */
+const PROGRAM = Deno.env.get("XTASK_TEST_PROGRAM");
+const TESTED = PROGRAM === undefined
+  ? [Deno.execPath(), "run", "-A", new URL("../main.ts", import.meta.url).pathname]
+  : [PROGRAM];
 const END_MS = 15_000;
 const RUN_MS_MAX = 60_000;
 
@@ -38,7 +42,7 @@ export async function spawnXtask(
   args: readonly string[],
   { home, cwd = home, env = {}, program }: XtaskOptions,
 ): Promise<XtaskProcess> {
-  const [command = "", ...before] = program ?? FROM_SOURCE;
+  const [command = "", ...before] = program ?? TESTED;
   const child = new Deno.Command(command, {
     args: [...before, ...args],
     cwd,
