@@ -40,7 +40,8 @@ const PERMISSIONS: Readonly<Record<string, string>> = {
 
 /** Beyond the parts that are known, an executable has headers, a table of files, padding and a signature. */
 const REST_MAX = 2 * 1024 * 1024;
-const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
+/** Where executables are put. */
+export const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 
 const report = (line: string) => void process.stderr.write(`${line}\n`);
 
@@ -51,8 +52,16 @@ interface Packed extends Entry {
   readonly unpacked: number;
 }
 
-/** Makes one executable and returns its path. */
-async function compile(target: Target, deno: string, signal: AbortSignal): Promise<string> {
+/** An executable that was made. */
+export interface Made {
+  readonly path: string;
+  readonly bytes: number;
+  /** The largest part first: the run-time, on which everything else is put. */
+  readonly parts: readonly Part[];
+}
+
+/** Makes one executable. */
+export async function compile(target: Target, deno: string, signal: AbortSignal): Promise<Made> {
   const { triple, platform } = target;
   const path = join(DIST, `xtask-${triple}${platform.os === "windows" ? ".exe" : ""}`);
   await Deno.mkdir(DIST, { recursive: true });
@@ -88,9 +97,10 @@ async function compile(target: Target, deno: string, signal: AbortSignal): Promi
         what: `${version}, ${megabytes(unpacked)} unpacked`,
       })),
     ];
-    printSizes(path, await sizeOf(made), parts);
+    const bytes = await sizeOf(made);
+    assertAccounted(path, bytes, parts);
     await Deno.rename(made, path);
-    return path;
+    return { path, bytes, parts };
   } finally {
     await Deno.remove(stage, { recursive: true });
   }
@@ -151,21 +161,27 @@ async function check(path: string, { platform, triple }: Target): Promise<void> 
   throw new XtaskError("internal", `${basename(path)} version says '${said}'`, { details: [complaint ?? ""] });
 }
 
-interface Part {
+/** A part of an executable. */
+export interface Part {
   readonly name: string;
   readonly bytes: number;
+  /** What it is, for people. */
   readonly what: string;
 }
 
-function printSizes(path: string, total: number, parts: readonly Part[]): void {
-  const rest = total - parts.reduce((sum, { bytes }) => sum + bytes, 0);
-  const lines = [...parts, { name: "rest", bytes: rest, what: "headers and the table of files" }];
+const restOf = (total: number, parts: readonly Part[]) => total - parts.reduce((sum, { bytes }) => sum + bytes, 0);
+
+function assertAccounted(path: string, total: number, parts: readonly Part[]): void {
+  const rest = restOf(total, parts);
+  if (rest <= REST_MAX) return;
+  throw new XtaskError("internal", `${basename(path)} holds ${megabytes(rest)} that no part accounts for`);
+}
+
+function printSizes({ path, bytes: total, parts }: Made): void {
   process.stdout.write(`${path}  ${megabytes(total)}\n`);
-  for (const { name, bytes, what } of lines) {
+  const rest = { name: "rest", bytes: restOf(total, parts), what: "headers and the table of files" };
+  for (const { name, bytes, what } of [...parts, rest]) {
     process.stdout.write(`  ${name.padEnd(12)} ${megabytes(bytes).padStart(9)}  ${what}\n`);
-  }
-  if (rest > REST_MAX) {
-    throw new XtaskError("internal", `${basename(path)} holds ${megabytes(rest)} that no part accounts for`);
   }
 }
 
@@ -183,7 +199,7 @@ if (import.meta.main) {
     }
     const signal = AbortSignal.timeout(30 * 60_000);
     const deno = await compiler({ signal, report });
-    for (const target of targets) await compile(target, deno, signal);
+    for (const target of targets) printSizes(await compile(target, deno, signal));
     await layOut(DIST);
   });
 }

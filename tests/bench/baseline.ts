@@ -21,15 +21,19 @@ export interface Verdict extends Figure {
   readonly verdict: "worse" | "better" | "same" | "new";
 }
 
-/** Holds figures against the baseline. */
+/** How far above its budget a figure may lie, as a share. */
+const BUDGET_TOLERANCE = 0.1;
+
+/** Holds figures against the baseline, and against their budgets. */
 export function compare(measured: readonly Measured[], baseline: Baseline): Verdict[] {
   return measured.flatMap(({ measurement, figures }) =>
     figures.map((figure) => {
       const before = baseline[measurement]?.[figure.name];
-      if (before === undefined) return { measurement, ...figure, verdict: "new" as const };
-      const { ratio, tolerance } = figure;
+      const { ratio, tolerance, budget = Infinity } = figure;
+      const within = ratio <= budget * (1 + BUDGET_TOLERANCE);
+      if (before === undefined) return { measurement, ...figure, verdict: within ? "new" as const : "worse" as const };
       // No number at all is as bad as a bad one.
-      const verdict = !(ratio <= before * (1 + tolerance))
+      const verdict = !within || !(ratio <= before * (1 + tolerance))
         ? "worse"
         : ratio < before / (1 + tolerance)
         ? "better"

@@ -21,6 +21,14 @@ Deno.test("a figure without a committed one is new, which is no failure", () => 
   assert.equal(compare([{ measurement: "other", figures: [figure(9)] }], { echo: {} })[0]?.verdict, "new");
 });
 
+Deno.test("a budget may be exceeded by 10 % and no more, whatever the baseline says", () => {
+  const budgeted = (ratio: number, baseline: Record<string, Record<string, number>>) =>
+    compare([{ measurement: "echo", figures: [{ ...figure(ratio), budget: 1.5 }] }], baseline)[0]?.verdict;
+  assert.equal(budgeted(1.64, { echo: { "one at a time": 1.6 } }), "same");
+  assert.equal(budgeted(1.66, { echo: { "one at a time": 1.6 } }), "worse");
+  assert.deepEqual([budgeted(1.64, {}), budgeted(1.66, {})], ["new", "worse"]);
+});
+
 Deno.test("an update replaces what was measured and keeps the rest", () => {
   assert.deepEqual(
     updated([{ measurement: "echo", figures: [figure(1.239)] }], { echo: { gone: 1 }, start: { version: 3 } }),

@@ -6,13 +6,16 @@
  * ```
  *
  * prints a table to standard error and JSON to standard output. The exit code is 1 where a figure is worse than the
- * baseline by more than its tolerance. Only ratios are compared, since machines differ. `--update` makes the figures the
+ * baseline by more than its tolerance, or than its budget by more than 10 %. Only ratios are compared, since machines differ. `--update` makes the figures the
  * baseline.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { table } from "../../lib/cli/terminal.ts";
 import { parseJson } from "../../lib/protocol/parse.ts";
+import { binarySize } from "./binary_size.ts";
+import { binaryMemory } from "./binary_memory.ts";
+import { binaryStart } from "./binary_start.ts";
 import { Baseline, compare, type Measured, updated, type Verdict } from "./baseline.ts";
 import { discover } from "./discover.ts";
 import { idleMemory } from "./idle_memory.ts";
@@ -22,7 +25,10 @@ import { startUp } from "./start_up.ts";
 import { taskHello } from "./task_hello.ts";
 import { whichCheck } from "./which_check.ts";
 
-const MEASUREMENTS: readonly Measurement[] = [whichCheck, taskHello, startUp, logBytes, idleMemory, discover];
+const MEASUREMENTS: readonly Measurement[] = [
+  ...[whichCheck, taskHello, startUp, logBytes, idleMemory, discover],
+  ...[binaryStart, binaryMemory, binarySize],
+];
 const BASELINE = new URL("./baseline.json", import.meta.url);
 
 const note = (line: string) => void process.stderr.write(`${line}\n`);
@@ -46,11 +52,11 @@ async function measure(measurements: readonly Measurement[]): Promise<Measured[]
 }
 
 function show(verdicts: readonly Verdict[]): string {
-  const rows = verdicts.map(({ measurement, name, ratio, baseline, tolerance, aim, verdict, note }) => [
+  const rows = verdicts.map(({ measurement, name, ratio, baseline, tolerance, aim, budget, verdict, note }) => [
     measurement,
     name,
     `${ratio.toFixed(2)}${aim !== undefined && ratio > aim ? " > aim" : ""}`,
-    aim === undefined ? "" : `≤ ${aim}`,
+    budget !== undefined ? `≤ ${budget}, a budget` : aim === undefined ? "" : `≤ ${aim}`,
     baseline === undefined ? "" : `${baseline.toFixed(2)} +${Math.round(tolerance * 100)} %`,
     verdict === "worse" ? "WORSE" : verdict,
     note,

@@ -4,10 +4,9 @@ import { copyProject } from "../fleet.ts";
 import { startBenchHub } from "./hub.ts";
 import { interleaved, type Measurement, median, ratioOf } from "./measurement.ts";
 import { startProgram } from "./program.ts";
+import { settledMiB } from "./resident.ts";
 
 const ROUNDS = 3;
-/** So long after the last request, so that what was needed for it can be given back. */
-const SETTLE_MS = 2_000;
 
 const USES = [
   ["task.run", { args: ["hello"] }],
@@ -49,11 +48,3 @@ export const idleMemory: Measurement = {
     ];
   },
 };
-
-async function settledMiB(pid: number): Promise<number> {
-  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-  const { stdout } = await new Deno.Command("ps", { args: ["-o", "rss=", "-p", String(pid)] }).output();
-  const kib = Number(new TextDecoder().decode(stdout).trim());
-  if (!(kib > 0)) throw new Error(`The memory of process ${pid} cannot be read with ps`);
-  return kib / 1024;
-}

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 
 /** A program of the folder `programs`. */
-export type ProgramName = "echo" | "empty" | "imports" | "pipe" | "replies";
+export type ProgramName = "echo" | "empty" | "imports" | "pipe" | "replies" | "wait";
 
 /** A running program. Disposing it ends it. */
 export interface Program extends AsyncDisposable {
@@ -20,17 +20,18 @@ export function pathOf(name: ProgramName): string {
  * @throws {Error} where it ends before that
  */
 export async function startProgram(name: ProgramName, args: readonly string[]): Promise<Program> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", pathOf(name), ...args],
-    stdin: "null",
-    stdout: "piped",
-  }).spawn();
+  return await startCommand([Deno.execPath(), "run", "-A", pathOf(name), ...args]);
+}
+
+/** As {@linkcode startProgram}, for any program. */
+export async function startCommand([program = "", ...args]: readonly string[]): Promise<Program> {
+  const child = new Deno.Command(program, { args, stdin: "null", stdout: "piped" }).spawn();
   const reader = child.stdout.getReader();
   const { done } = await reader.read();
   const read = (async () => {
     while (!(await reader.read()).done);
   })();
-  if (done) throw new Error(`The program '${name}' ended with ${(await child.status).code} before it was ready`);
+  if (done) throw new Error(`The program '${program}' ended with ${(await child.status).code} before it was ready`);
   return {
     pid: child.pid,
     async [Symbol.asyncDispose]() {
