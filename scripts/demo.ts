@@ -1,5 +1,6 @@
 /** The demo: a hub and two further agents on this machine run a real project's tasks, then everything is stopped. */
 import { asset } from "./assets.ts";
+import { V8_FLAGS } from "./v8_flags.ts";
 
 const ROOT = new URL("..", import.meta.url);
 const MAIN = new URL("main.ts", ROOT).pathname;
@@ -30,7 +31,7 @@ async function copy(from: URL, to: string): Promise<void> {
 
 function xtask(args: readonly string[], at: { home: string; dir: string }, stdout: "inherit" | "piped" = "inherit") {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", MAIN, ...args],
+    args: ["run", "-A", V8_FLAGS, MAIN, ...args],
     cwd: at.dir,
     env: { ...assets, XTASK_HOME: at.home },
     stdin: "null",

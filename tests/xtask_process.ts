@@ -2,6 +2,7 @@
 import { serverMark } from "../lib/nats/server.ts";
 import { endProcesses } from "../lib/os/processes.ts";
 import { asset } from "../scripts/assets.ts";
+import { V8_FLAGS } from "../scripts/v8_flags.ts";
 import { until } from "./until.ts";
 
 /** Where a process runs. */
@@ -32,7 +33,7 @@ export interface XtaskProcess extends AsyncDisposable {
 /** What is tested: a compiled xtask where the variable names one, else this source. */
 const PROGRAM = Deno.env.get("XTASK_TEST_PROGRAM");
 const TESTED = PROGRAM === undefined
-  ? [Deno.execPath(), "run", "-A", new URL("../main.ts", import.meta.url).pathname]
+  ? [Deno.execPath(), "run", "-A", V8_FLAGS, new URL("../main.ts", import.meta.url).pathname]
   : [PROGRAM];
 const END_MS = 15_000;
 const RUN_MS_MAX = 60_000;
