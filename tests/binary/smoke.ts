@@ -48,6 +48,37 @@ Deno.test("several that unpack at once all succeed, and a damaged executable is 
   assert.match(again.stderr, /^Unpacking task /);
 });
 
+Deno.test("one that is killed while it unpacks leaves nothing that the next takes for whole", async () => {
+  await using ground = await layGround();
+  const assets = join(ground.folder, "killed", "cache", "assets");
+  const half = async () => {
+    const [folder] = await Array.fromAsync(Deno.readDir(assets)).catch(() => []);
+    if (folder === undefined) return false;
+    const files = await Array.fromAsync(Deno.readDir(join(assets, folder.name)));
+    return files.some(({ name }) => name.endsWith(".tmp"));
+  };
+  const first = await ground.start(["task", "run", "hello"], { home: "killed" });
+  await until("something half-written", half);
+  first.kill("SIGKILL");
+  await first.status;
+  const { code, stdout, stderr } = await ground.run(["task", "run", "hello"], { home: "killed" });
+  assert.deepEqual([code, stdout], [0, "hello from local\n"], stderr);
+});
+
+Deno.test("a cache that holds all and may not be written is as good as any", async () => {
+  await using ground = await layGround();
+  const place = { home: "full" };
+  assert.equal((await ground.run(["task", "run", "hello"], place)).code, 0);
+  const assets = join(ground.folder, "full", "cache", "assets");
+  for await (const { name } of Deno.readDir(assets)) {
+    // Without what tells that it was looked at, it is looked at each time.
+    await Deno.remove(join(assets, name, "task.sha256"));
+    await Deno.chmod(join(assets, name), 0o555);
+  }
+  const { code, stdout, stderr } = await ground.run(["task", "run", "hello"], place);
+  assert.deepEqual([code, stdout, stderr], [0, "hello from local\n", ""]);
+});
+
 Deno.test("a home that is read-only is told in one line with what to do, and hinders nothing that needs none", async () => {
   await using ground = await layGround();
   const place = { home: "read only" };
