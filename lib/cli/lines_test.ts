@@ -111,3 +111,27 @@ Deno.test("a line that never ends is shown in pieces, none of it lost or kept fo
   assert.equal((text.out.match(/x/g) ?? []).length, 500_000);
   assert.ok(kept < 80_000, `${kept} characters were kept`);
 });
+
+Deno.test("one node's output is the same however its bytes were cut", () => {
+  const output = fc.array(fc.oneof(line, fc.constantFrom("\r\n", "\n", "\r", "\x1b[1;32m", "\x1b]8;;", "\x1b", "é")), {
+    maxLength: 8,
+  }).map((parts) => bytesOf(parts.join("")));
+  const shown = (chunks: readonly Uint8Array<ArrayBuffer>[]) => {
+    const { shell, text } = written();
+    const writer = new LineWriter(shell, []);
+    for (const chunk of chunks) writer.write("a", "out", chunk);
+    writer.end("a");
+    return text.out;
+  };
+  fc.assert(fc.property(output, fc.array(fc.nat(), { maxLength: 10 }), (bytes, places) => {
+    assert.equal(shown(cut(bytes, places)), shown([bytes]));
+  }));
+});
+
+Deno.test("a character that never becomes whole is told of by the sign for it", () => {
+  const { shell, text } = written();
+  const writer = new LineWriter(shell, []);
+  writer.write("a", "out", bytesOf("é").slice(0, 1));
+  writer.endAll();
+  assert.equal(text.out, "\ufffd");
+});

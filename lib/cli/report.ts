@@ -58,8 +58,8 @@ export function createReport(shell: Shell, { id, nodes, json }: ReportOptions): 
         return;
       case "result":
         results.set(one.node, one.result);
-        lines.end(one.node);
         if (json) emit({ type: "result", ...one.result });
+        else lines.end(one.node);
         return;
       case "lost":
         if (json) emit({ type: "lost" });

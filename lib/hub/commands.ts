@@ -2,7 +2,7 @@
 import type { Event } from "../protocol/event.ts";
 import { XtaskError } from "../protocol/error.ts";
 import type { CommandRecord } from "../protocol/run.ts";
-import { applyEvent, isCommandEvent } from "./projection.ts";
+import { applyEvent, type CommandEvent, isCommandEvent } from "./projection.ts";
 
 /** Newest commands kept in memory; older ones stay in the stream. */
 const KEPT_MAX = 5_000;
@@ -18,28 +18,38 @@ export interface CommandQuery {
 export class Commands {
   /** In the order of their first event. */
   readonly #records = new Map<string, CommandRecord>();
-  readonly #changed = new Set<string>();
+  /** Held here too, since a record may leave the memory before it is written. */
+  readonly #changed = new Map<string, CommandRecord>();
   /** Sequence of the last event that is in the records. */
   applied = 0;
 
   /**
    * Takes an event of the stream.
    *
+   * @param stored The command's record, where it is no longer in memory: see {@linkcode Commands.lacks}
    * @param author Whom the server let publish it
    * @throws {XtaskError} `forbidden` where it tells of another node's run
    */
-  apply(event: Event, sequence: number, author: string): void {
+  apply(event: Event, sequence: number, author: string, stored?: CommandRecord): void {
     this.applied = Math.max(this.applied, sequence);
     if (!isCommandEvent(event)) return;
     if (event.node !== author) {
       throw new XtaskError("forbidden", `An event about a run on '${event.node}' came from '${author}'`);
     }
-    this.#records.set(event.command, applyEvent(this.#records.get(event.command), event));
-    this.#changed.add(event.command);
+    const before = this.#records.get(event.command) ?? this.#changed.get(event.command) ?? stored;
+    const record = applyEvent(before, event);
+    this.#records.set(event.command, record);
+    this.#changed.set(event.command, record);
     if (this.#records.size > KEPT_MAX) {
       const [oldest] = this.#records.keys();
       if (oldest !== undefined) this.#records.delete(oldest);
     }
+  }
+
+  /** Whether the event goes on with a command that is not in memory: its record has to be looked up first. */
+  lacks(event: Event): event is CommandEvent {
+    if (!isCommandEvent(event) || event.type === "command_accepted") return false;
+    return !this.#records.has(event.command) && !this.#changed.has(event.command);
   }
 
   get(id: string): CommandRecord | undefined {
@@ -59,7 +69,7 @@ export class Commands {
 
   /** The records that changed since the last call. */
   takeChanged(): CommandRecord[] {
-    const records = [...this.#changed].map((id) => this.#records.get(id)).filter((record) => record !== undefined);
+    const records = [...this.#changed.values()];
     this.#changed.clear();
     return records;
   }

@@ -64,3 +64,20 @@ Deno.test("nobody tells of another node's run", () => {
   assert.equal(commands.get(a)?.runs.n2?.state, "running");
   assert.equal(commands.applied, 2, "it is passed by");
 });
+
+Deno.test("an event of a command that left the memory goes on from its stored record, and is handed out", () => {
+  const commands = new Commands();
+  const [first = "", ...others] = ids(5_001);
+  tell(commands, started(first), 1);
+  assert.ok(!commands.lacks(started(first)));
+  for (const id of others) tell(commands, started(id), 2);
+  const stored = commands.takeChanged().find(({ id }) => id === first);
+  assert.ok(stored !== undefined, "what left the memory before it was written is handed out");
+  assert.ok(commands.lacks(ended(first)));
+  commands.apply(ended(first, "n2"), 3, "n2", stored);
+  const [record] = commands.takeChanged();
+  assert.deepEqual(Object.entries(record?.runs ?? {}).map(([node, { state }]) => [node, state]), [
+    ["n1", "running"],
+    ["n2", "succeeded"],
+  ]);
+});

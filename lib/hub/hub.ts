@@ -6,7 +6,7 @@ import type { Bus, Incoming } from "../nats/bus.ts";
 import { ensureStreams, lastSequence, readStream, STREAM } from "../nats/streams.ts";
 import { publishStored } from "../nats/uplink.ts";
 import { pause } from "../os/pause.ts";
-import { XtaskError } from "../protocol/error.ts";
+import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { type Alert, Event } from "../protocol/event.ts";
 import { INVITE_MS } from "../protocol/limits.ts";
 import { Heartbeat, NodeRecord } from "../protocol/node.ts";
@@ -138,7 +138,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   }));
   stack.use(bus.subscribe(HEARTBEATS, quietly("heartbeat", hear)));
 
-  const following = follow(bus, keyring.project, commands, stop.signal, () => ready = true, log);
+  const following = follow(bus, keyring.project, commands, records, stop.signal, () => ready = true, log);
   const writing = (async () => {
     while (!stop.signal.aborted) {
       await pause(WRITE_MS, stop.signal);
@@ -233,6 +233,7 @@ async function follow(
   bus: Bus,
   project: string,
   commands: Commands,
+  records: Bucket<CommandRecord>,
   signal: AbortSignal,
   onCaughtUp: () => void,
   log: HubOptions["log"],
@@ -249,14 +250,17 @@ async function follow(
       for await (
         const message of readStream(bus, STREAM.events, { subjects, from: { sequence: from }, follow: true, signal })
       ) {
-        from = message.sequence + 1;
         try {
           const event = parseJson(Event, new TextDecoder().decode(message.data), "event");
-          commands.apply(event, message.sequence, lastToken(message.subject));
+          const stored = commands.lacks(event) ? await records.get(event.command) : undefined;
+          commands.apply(event, message.sequence, lastToken(message.subject), stored);
         } catch (error) {
+          // Where the record could not be looked up, the event is read again once the server is back.
+          if (ERROR_CODES[XtaskError.from(error).code].retry) throw error;
           // An event of another version, or of a node that tells nonsense: told once, and passed by.
           log("warn", `event ${message.sequence}: ${(error as Error).message}`);
         }
+        from = message.sequence + 1;
         if (message.pending === 0) onCaughtUp();
       }
     } catch (error) {
