@@ -5,8 +5,10 @@ import { createJoinRequest, JoinReply, readToken } from "./auth/invite.ts";
 import { type Keyring, openKeyring } from "./auth/keyring.ts";
 import { generateNkey } from "./auth/nkey.ts";
 import type { CapabilityName } from "./capability/registry.ts";
-import { healthRoutes } from "./http/health.ts";
-import { type HttpServer, serveHttp } from "./http/serve.ts";
+import { connectFleet } from "./client/fleet.ts";
+import type { ServeOptions } from "./http/serve.ts";
+import { newSecret } from "./http/session.ts";
+import { type Http, startHttp } from "./http/start.ts";
 import { type Hub, startHub } from "./hub/hub.ts";
 import { type Bus, openBus } from "./nats/bus.ts";
 import { type Server, startServer } from "./nats/server.ts";
@@ -18,7 +20,7 @@ import { writeSecretFile } from "./os/secret_file.ts";
 import { XtaskError } from "./protocol/error.ts";
 import type { Labels } from "./protocol/node.ts";
 import { parseJson } from "./protocol/parse.ts";
-import { inboxPrefix, joinSubject } from "./protocol/subjects.ts";
+import { inboxPrefix, joinSubject, type Role } from "./protocol/subjects.ts";
 import { VERSION } from "./protocol/version.ts";
 
 /** Hears what a part has to say: one line. */
@@ -40,6 +42,14 @@ export interface NodeOptions {
   readonly log: Log;
 }
 
+/** Where and for whom the page and the API are served. */
+export interface HttpOptions extends Pick<ServeOptions, "host" | "port" | "tls"> {
+  /** Names that the server is called by, beside addresses and `localhost`. */
+  readonly names?: readonly string[];
+  /** The bearer token that programs have. @default a new one */
+  readonly token?: string;
+}
+
 /** Options of {@linkcode startUp}. */
 export interface UpOptions extends NodeOptions {
   /** Where everything is kept. */
@@ -49,7 +59,7 @@ export interface UpOptions extends NodeOptions {
   readonly host: string;
   readonly natsPort: number;
   readonly leafPort: number;
-  readonly httpPort: number;
+  readonly http: HttpOptions;
   readonly project: string;
   /** Whether this machine is a node as well. */
   readonly agent: boolean;
@@ -59,7 +69,9 @@ export interface UpOptions extends NodeOptions {
 export interface Up extends AsyncDisposable {
   readonly server: Server;
   readonly hub: Hub;
-  readonly http: HttpServer;
+  readonly http: Http;
+  /** What programs send as `Authorization: Bearer`. */
+  readonly token: string;
   readonly agent: Agent | undefined;
   readonly project: string;
   /** A credential for the person who started it: the text of a creds file. */
@@ -70,6 +82,8 @@ export interface Up extends AsyncDisposable {
 
 /** The name of the person who started the hub, as credentials tell it. */
 export const ADMIN = "admin";
+/** The name that the page asks under: an operator, which commands and reads but can neither forge facts nor invite. */
+const PAGE = "page";
 
 /**
  * Starts a hub on this machine, with its server, its HTTP, and the machine as a node.
@@ -121,13 +135,28 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
     }),
   );
   alert = (message) => hub.alert("critical", message);
-  const http = stack.use(serveHttp(
-    healthRoutes({
+  const page = stack.use(
+    await connectFleet({
+      servers: server.url,
+      creds: newCreds(keyring, "operator", PAGE),
+      name: "xtask page",
+      inboxPrefix: inboxPrefix(PAGE),
+      ...signalOf(signal),
+    }),
+  );
+  const token = options.http.token ?? newSecret();
+  const http = stack.use(
+    await startHttp({
+      ...options.http,
+      fleet: page,
+      project: keyring.project,
+      token,
+      sessionsPath: `${folder}/sessions.json`,
       version: VERSION,
       unready: () => hub.ready ? [] : ["the hub has no connection to its server, or is catching up"],
+      log: (message) => log("http", "error", message),
     }),
-    { host, port: options.httpPort },
-  ));
+  );
   let agent: Agent | undefined;
   if (options.agent) {
     const creds = await nodeCreds(`${home}/agent/${options.node}.creds`, keyring, options.node);
@@ -146,9 +175,10 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
     server,
     hub,
     http,
+    token,
     agent,
     project: keyring.project,
-    adminCreds: adminCreds(keyring),
+    adminCreds: newCreds(keyring, "admin", ADMIN),
     failed: Promise.race([server.failed, agent?.failed].filter((promise) => promise !== undefined)),
     async [Symbol.asyncDispose]() {
       await told;
@@ -264,16 +294,15 @@ async function probe(keyring: Keyring, servers: string, signal: AbortSignal): Pr
 
 /** The local node's credential, made on its first start; again where the hub's keys are others now. */
 async function nodeCreds(path: string, keyring: Keyring, node: string): Promise<string> {
-  const key = generateNkey("user");
-  const creds = formatCreds(keyring.issue({ role: "node", name: node, publicKey: key.publicKey }), key.seed);
+  const creds = newCreds(keyring, "node", node);
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
   await writeSecretFile(path, creds);
   return creds;
 }
 
-function adminCreds(keyring: Keyring): string {
+function newCreds(keyring: Keyring, role: Role, name: string): string {
   const key = generateNkey("user");
-  return formatCreds(keyring.issue({ role: "admin", name: ADMIN, publicKey: key.publicKey }), key.seed);
+  return formatCreds(keyring.issue({ role, name, publicKey: key.publicKey }), key.seed);
 }
 
 async function closedForGood(bus: Bus): Promise<never> {

@@ -14,7 +14,7 @@ interface Area {
 const LEAVES = ["lib/protocol", "lib/os"];
 const CONTRACTS = ["lib/capability/define.ts", "lib/capability/registry.ts"];
 const TRANSPORT = {
-  may: [...LEAVES, "lib/nats", "lib/auth", "ui", ...CONTRACTS],
+  may: [...LEAVES, "lib/nats", "lib/auth", "lib/client", "ui", ...CONTRACTS],
   why: "a transport adapts what capabilities declare; it runs none of them",
 };
 

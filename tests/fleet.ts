@@ -78,7 +78,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
       host: "127.0.0.1",
       natsPort: 0,
       leafPort: 0,
-      httpPort: 0,
+      http: { host: "127.0.0.1", port: 0 },
       project: "default",
       agent: false,
     }),

@@ -56,6 +56,20 @@ const nodeFlags = {
   json,
 } as const;
 
+const httpFlags = {
+  httpPort: {
+    kind: "parsed",
+    parse: port,
+    default: "8222",
+    brief: "Port for the page and the API",
+    placeholder: "PORT",
+  },
+  httpHost: optionalText("Address to serve them on; with TLS that of --host, else this machine alone", "HOST"),
+  httpName: list("A name that people call this server by, as in its certificate", "NAME"),
+  tlsCert: optionalText("Serve them over TLS with this certificate (PEM)", "FILE"),
+  tlsKey: optionalText("The certificate's key (PEM)", "FILE"),
+} as const;
+
 const streamFlags = {
   ...fleet,
   since: optionalText("Begin so long ago: 10m, 2h, 1d", "DURATION"),
@@ -91,7 +105,7 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
           },
           natsPort: { kind: "parsed", parse: port, default: "4222", brief: "Port for NATS", placeholder: "PORT" },
           leafPort: { kind: "parsed", parse: port, default: "7422", brief: "Port for leaf nodes", placeholder: "PORT" },
-          httpPort: { kind: "parsed", parse: port, default: "8222", brief: "Port for HTTP", placeholder: "PORT" },
+          ...httpFlags,
           project: {
             kind: "parsed",
             parse: text,

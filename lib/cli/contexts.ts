@@ -16,7 +16,9 @@ export const Context = v.object({
   url: v.string(),
   /** Path of the credential. */
   creds: v.string(),
+  /** Address of the page and the API, and the token that programs send there. */
   http: v.optional(v.string()),
+  token: v.optional(v.string()),
   project: v.string(),
   /** Path of a CA certificate that the server's is checked against, where the system's do not do. */
   ca: v.optional(v.string()),

@@ -57,6 +57,7 @@ export function createShell(rest: readonly string[]): Shell {
         creds,
         project: env.XTASK_PROJECT ?? "default",
         ...(env.XTASK_HTTP_URL === undefined ? {} : { http: env.XTASK_HTTP_URL }),
+        ...(env.XTASK_TOKEN === undefined ? {} : { token: env.XTASK_TOKEN }),
         ...(env.NATS_CA === undefined ? {} : { ca: env.NATS_CA }),
       };
     }

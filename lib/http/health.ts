@@ -1,4 +1,4 @@
-/** The hub's HTTP: for now its health, for those who watch processes. */
+/** Health, for those who watch processes: the only routes that anybody may ask. */
 import { Hono } from "hono";
 
 /** What health is judged by. */

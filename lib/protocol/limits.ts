@@ -40,3 +40,17 @@ export const TASKS_ADVERTISED_MAX = 200;
 export const LABELS_MAX = 32;
 /** An invitation may be used within this long. */
 export const INVITE_MS = 15 * 60_000;
+/** A login link to the page may be used within this long, once. */
+export const LOGIN_LINK_MS = 10 * 60_000;
+/** Login links that wait to be used; the oldest goes for one more. */
+export const LOGIN_LINKS_MAX = 32;
+/** A session of the page lasts this long. */
+export const SESSION_MS = 7 * 24 * 60 * 60_000;
+/** Sessions of the page; the oldest ends for one more. */
+export const SESSIONS_MAX = 256;
+/** Body of an HTTP request: a command's input, and what is said around it. */
+export const HTTP_BODY_BYTES_MAX = 2 * INPUT_BYTES_MAX;
+/** Event streams of one session, or of all programs that share the token. A page has one, so that this is many tabs. */
+export const STREAMS_PER_CALLER_MAX = 64;
+/** Event streams of everybody. */
+export const STREAMS_MAX = 512;

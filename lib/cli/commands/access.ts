@@ -83,12 +83,13 @@ export async function env(
   this: Shell,
   { json, context, shell }: FleetFlags & { readonly shell: "sh" | "fish" | "powershell" },
 ): Promise<void> {
-  const { url, creds, http, project, ca } = await this.context(context);
+  const { url, creds, http, token, project, ca } = await this.context(context);
   const values: Record<string, string> = {
     NATS_URL: url,
     NATS_CREDS: creds,
     ...(ca === undefined ? {} : { NATS_CA: ca }),
     ...(http === undefined ? {} : { XTASK_HTTP_URL: http }),
+    ...(token === undefined ? {} : { XTASK_TOKEN: token }),
     XTASK_PROJECT: project,
   };
   if (json) return this.print(JSON.stringify(values));

@@ -10,6 +10,7 @@ import { writeSecretFile } from "../../os/secret_file.ts";
 import { join, type Log, type NodeOptions, startNode, startUp, type Up } from "../../system.ts";
 import { assetPath } from "../assets.ts";
 import type { Shell } from "../shell.ts";
+import { type HttpFlags, httpOptions } from "./http.ts";
 import { untilStopped } from "../signals.ts";
 import { styled } from "../terminal.ts";
 
@@ -24,18 +25,17 @@ export interface NodeFlags {
 }
 
 /** Flags of `xtask up`. */
-export interface UpFlags extends NodeFlags {
+export interface UpFlags extends NodeFlags, HttpFlags {
   readonly host: string;
   readonly natsPort: number;
   readonly leafPort: number;
-  readonly httpPort: number;
   readonly project: string;
   readonly noAgent: boolean;
 }
 
 /** Starts a hub and stays until it is told to stop. */
 export async function up(this: Shell, flags: UpFlags): Promise<void> {
-  const { host, natsPort, leafPort, httpPort, noAgent, json } = flags;
+  const { host, natsPort, leafPort, noAgent, json } = flags;
   const options = await nodeOptions(this, flags);
   using stop = untilStopped(this);
   const running = await startUp({
@@ -45,14 +45,20 @@ export async function up(this: Shell, flags: UpFlags): Promise<void> {
     host,
     natsPort,
     leafPort,
-    httpPort,
+    http: { ...await httpOptions(this, flags, host), ...await knownToken(this) },
     project: parse(Id, flags.project, "project id"),
     agent: !noAgent,
   }, stop.signal);
   await using stack = new AsyncDisposableStack();
   stack.use(running);
   await this.contexts.save(
-    { name: "local", url: running.server.url, http: running.http.url, project: running.project },
+    {
+      name: LOCAL,
+      url: running.server.url,
+      http: running.http.url,
+      token: running.token,
+      project: running.project,
+    },
     running.adminCreds,
   );
   if (json) this.print(JSON.stringify(summaryOf(this, running, options.dir)));
@@ -60,6 +66,15 @@ export async function up(this: Shell, flags: UpFlags): Promise<void> {
   await stop.until(running.failed);
   if (!json) this.note("Stopping: no new commands; running ones may finish …");
   await running.agent?.drain(stop.patience);
+}
+
+/** The context of this machine's own hub. */
+const LOCAL = "local";
+
+/** The token of the last start: programs that have it go on. */
+async function knownToken({ contexts }: Shell): Promise<{ token?: string }> {
+  const known = (await contexts.list()).find(({ name }) => name === LOCAL);
+  return known?.token === undefined ? {} : { token: known.token };
 }
 
 /** Flags of `xtask agent`. */
@@ -224,6 +239,7 @@ function summaryOf(shell: Shell, { server, http, agent, project }: Up, dir: stri
     natsUrl: server.url,
     leafPort: server.leafPort,
     httpUrl: http.url,
+    loginUrl: http.loginLink(),
     node: agent?.record.id,
     project,
     dir,
@@ -232,13 +248,13 @@ function summaryOf(shell: Shell, { server, http, agent, project }: Up, dir: stri
 }
 
 function summaryText(shell: Shell, running: Up, dir: string): string {
-  const { natsUrl, httpUrl, node, project, home } = summaryOf(shell, running, dir);
+  const { natsUrl, loginUrl, node, project, home } = summaryOf(shell, running, dir);
   const bold = (text: string) => styled(text, "bold", shell.color);
   const without = (running.agent?.unavailable ?? []).map(({ name, reason }) => `           without ${name}: ${reason}`);
   return [
     `${bold("xtask is up")}`,
     `  NATS     ${bold(natsUrl)}    (for other programs: eval "$(xtask env)")`,
-    `  HTTP     ${bold(httpUrl)}    /healthz /readyz`,
+    `  page     ${bold(loginUrl)}    (works once, for 10 minutes; again: xtask ui --open)`,
     node === undefined ? `  node     none (--no-agent)` : `  node     ${bold(node)}, tasks of ${dir}`,
     ...without,
     `  project  ${project}`,

@@ -1,0 +1,99 @@
+/** The HTTP application: who may ask what, and where it is answered. */
+import { Hono } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { Fleet } from "../client/fleet.ts";
+import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
+import { Id } from "../protocol/id.ts";
+import { parse } from "../protocol/parse.ts";
+import { askForLogin, errorPage } from "./plain_page.ts";
+import type { HttpContext, HttpEnv } from "./context.ts";
+import { bearerOf, boundedBody, headers, jsonOnly, knownHost, sameSite } from "./guard.ts";
+import { type HealthOptions, healthRoutes } from "./health.ts";
+import { cookieOf, loginRoutes, sessionRoutes } from "./login.ts";
+import type { Sessions } from "./session.ts";
+import { createStreams } from "./streams.ts";
+
+/** Options of {@linkcode createApp}. */
+export interface AppOptions extends HealthOptions {
+  /** Asked with the rights of an operator: it can command and read, and cannot forge facts. */
+  readonly fleet: Fleet;
+  /** The only project that may be asked about so far. */
+  readonly project: string;
+  readonly sessions: Sessions;
+  /** Names that this server is called by, beside addresses and `localhost`. */
+  readonly names?: readonly string[];
+  /** Served behind the guard: every route of these is for those who are logged in. */
+  readonly pages?: Hono<HttpEnv>;
+  /** Hears of errors that are ours. */
+  readonly log: (message: string) => void;
+}
+
+/** Makes the application. */
+export function createApp(options: AppOptions): Hono<HttpEnv> {
+  const { fleet, project, sessions, names = [], pages } = options;
+  const streams = createStreams();
+  const app = new Hono<HttpEnv>();
+  app.onError((thrown, context) => {
+    const error = XtaskError.from(thrown);
+    if (error.code === "internal") options.log(`${context.req.method} ${context.req.path}: ${describe(error)}`);
+    return answerError(context, error);
+  });
+  app.notFound((context) => answerError(context, nothingHere(context.req.path)));
+  app.use(headers(), knownHost(names), sameSite());
+  app.route("/", healthRoutes(options));
+  app.route("/", loginRoutes(sessions));
+  app.use(async (context, next) => {
+    const caller = callerOf(context, sessions);
+    if (caller === undefined) {
+      throw new XtaskError("unauthenticated", "Nobody is logged in here", {
+        details: [
+          "for a browser: xtask ui --open",
+          "for a program: Authorization: Bearer $XTASK_TOKEN (see: xtask env)",
+        ],
+      });
+    }
+    context.set("caller", caller);
+    context.set("fleet", fleet);
+    context.set("streams", streams);
+    context.set("project", projectOf(context.req.query("project"), project));
+    await next();
+  });
+  app.use(jsonOnly(), boundedBody());
+  app.route("/", sessionRoutes(sessions));
+  if (pages !== undefined) app.route("/", pages);
+  return app;
+}
+
+/** A token that is sent counts, even where it is wrong: a cookie then does not help. */
+function callerOf(context: HttpContext, sessions: Sessions) {
+  const authorization = context.req.header("authorization");
+  if (authorization !== undefined) {
+    const bearer = bearerOf(authorization);
+    return bearer === undefined ? undefined : sessions.ofToken(bearer);
+  }
+  const cookie = cookieOf(context);
+  return cookie === undefined ? undefined : sessions.ofCookie(cookie);
+}
+
+/** Whoever is let in here may see this hub's project and no other, whatever the words for another are. */
+function projectOf(asked: string | undefined, project: string): string {
+  if (asked === undefined || asked === project) return project;
+  parse(Id, asked, "project");
+  throw new XtaskError("not_found", `There is no project '${asked}' here`, { details: [`there is ${project}`] });
+}
+
+/** The answer that an error is: JSON for programs, a page for those who look. */
+function answerError(context: HttpContext, error: XtaskError): Response | Promise<Response> {
+  const status = ERROR_CODES[error.code].http as ContentfulStatusCode;
+  const isProgram = context.req.path.startsWith("/api/") || !context.req.header("accept")?.includes("text/html");
+  if (isProgram) return context.json({ error: error.toWire() }, status);
+  return context.html(error.code === "unauthenticated" ? askForLogin() : errorPage(error), status);
+}
+
+function nothingHere(path: string): XtaskError {
+  return new XtaskError("not_found", `There is nothing at ${path.slice(0, 200)}`);
+}
+
+function describe({ message, cause }: XtaskError): string {
+  return cause instanceof Error ? cause.stack ?? cause.message : message;
+}
