@@ -13,8 +13,8 @@ import { type Target, TARGETS, targetsFor } from "./targets.ts";
 const ROOT = new URL("../", import.meta.url);
 const TESTS = new URL("tests/", ROOT);
 const WITHOUT_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
-/** What a whole-system test imports that starts xtask as a process. */
-const SEAM = "xtask_process.ts";
+/** What a whole-system test imports that starts xtask as a process, or a fleet whose nodes are such. */
+const SEAMS = ["xtask_process.ts", "fleet.ts"];
 /** What runs a program for arm64 on another Linux. */
 const EMULATORS = ["qemu-aarch64", "qemu-aarch64-static"];
 
@@ -60,13 +60,15 @@ async function emulated(): Promise<Tally> {
 
 /** The tests that start xtask as a process, and so can start another one. */
 async function wholeSystemTests(): Promise<string[]> {
+  const root = fileURLToPath(ROOT);
   const found: string[] = [];
   const visit = async (folder: URL) => {
     for await (const { name, isDirectory } of Deno.readDir(folder)) {
       const file = new URL(isDirectory ? `${name}/` : name, folder);
       if (isDirectory) await visit(file);
-      else if (name.endsWith("_test.ts") && (await Deno.readTextFile(file)).includes(`/${SEAM}"`)) {
-        found.push(relative(fileURLToPath(ROOT), fileURLToPath(file)));
+      else if (name.endsWith("_test.ts")) {
+        const text = await Deno.readTextFile(file);
+        if (SEAMS.some((seam) => text.includes(`../${seam}"`))) found.push(relative(root, fileURLToPath(file)));
       }
     }
   };

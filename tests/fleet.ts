@@ -1,12 +1,19 @@
-/** A real fleet for one test: a hub with its nats-server, and nodes that joined with real invitations, all in this process. */
-import { join as joinPath } from "node:path";
+/**
+ * A real fleet for one test: a hub with its nats-server in this process, and nodes that joined with real invitations, in
+ * this process too unless a compiled xtask is tested.
+ */
+import assert from "node:assert/strict";
+import { basename, dirname, join as joinPath } from "node:path";
 import type { Agent } from "../lib/agent/agent.ts";
 import type { InviteRole } from "../lib/auth/invite.ts";
 import type { CapabilityName } from "../lib/capability/registry.ts";
 import { type Bus, openBus } from "../lib/nats/bus.ts";
-import type { Labels } from "../lib/protocol/node.ts";
+import { type Labels, NodeRecord } from "../lib/protocol/node.ts";
+import { parseJson } from "../lib/protocol/parse.ts";
+import { statusSubject } from "../lib/protocol/subjects.ts";
 import { type AgentNodeOptions, join, type Log, startNode, startUp, type Up } from "../lib/system.ts";
 import { asset } from "../scripts/assets.ts";
+import { PROGRAM, spawnXtask } from "./xtask_process.ts";
 
 /** A node to be started. */
 export interface NodeSpec {
@@ -14,7 +21,7 @@ export interface NodeSpec {
   readonly labels?: Labels;
   readonly slots?: number;
   readonly allow?: readonly CapabilityName[];
-  /** Where it keeps its journal, instead of in the fleet's folder. */
+  /** Where it keeps its journal, instead of in the fleet's folder. Its last part is `agent`. */
   readonly home?: string;
 }
 
@@ -32,7 +39,8 @@ export interface FleetOptions {
 
 /** A node of the fleet. */
 export interface FleetNode {
-  readonly agent: Agent;
+  /** Disposing it stops the agent in order. */
+  readonly agent: AsyncDisposable;
   /** Text of the credential that it joined with. */
   readonly creds: string;
   readonly home: string;
@@ -55,6 +63,10 @@ export interface TestFleet extends AsyncDisposable {
   connect(creds: string, options?: { inboxPrefix?: string; reconnect?: boolean }): Promise<Bus>;
   /** Starts one more node, or one that was stopped again. */
   start(spec: string | NodeSpec): Promise<FleetNode>;
+  /** As {@linkcode start}, in this process whatever is tested: for what only the agent itself can tell. */
+  startHere(spec: NodeSpec): Promise<Agent>;
+  /** A node's own word of itself. */
+  record(id: string): Promise<NodeRecord>;
   /** What the hub and the agents had to say. */
   logText(): string;
 }
@@ -91,21 +103,28 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
     return (await join({ servers: url, token, name })).creds;
   };
   const nodes = new Map<string, FleetNode>();
-  const start: TestFleet["start"] = async (given) => {
-    const spec: NodeSpec & { slots: number; allow: readonly CapabilityName[] } = {
-      slots,
-      allow,
-      ...(typeof given === "string" ? { id: given } : given),
-    };
+  const settled = async (given: string | NodeSpec) => {
+    const spec = { slots, allow, ...(typeof given === "string" ? { id: given } : given) };
     const { id } = spec;
     const dir = `${folder}/${id}/project`;
-    const home = spec.home ?? `${folder}/${id}/home`;
     await copyProject(dir, taskfile);
-    const creds = nodes.get(id)?.creds ?? await joinAs("node", id);
+    return {
+      spec,
+      dir,
+      home: spec.home ?? `${folder}/${id}/agent`,
+      creds: nodes.get(id)?.creds ?? await joinAs("node", id),
+    };
+  };
+  const hereWith = async ({ spec, dir, home, creds }: Awaited<ReturnType<typeof settled>>) => {
     const settings: AgentNodeOptions = { ...await machine(spec, dir, log), home, servers: url, creds };
-    const agent = owner.use(await startNode(settings));
+    return owner.use(await startNode(settings));
+  };
+  const start: TestFleet["start"] = async (given) => {
+    const all = await settled(given);
+    const { spec, dir, home, creds } = all;
+    const agent = PROGRAM === undefined ? await hereWith(all) : owner.use(await startProcess(url, all, lines));
     const node = { agent, creds, home, dir };
-    nodes.set(id, node);
+    nodes.set(spec.id, node);
     return node;
   };
   for (const spec of specs) await start(spec);
@@ -119,6 +138,10 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
     connect,
     join: joinAs,
     start,
+    startHere: async (spec) => await hereWith(await settled(spec)),
+    async record(id) {
+      return parseJson(NodeRecord, (await admin.request(statusSubject(id), "")).text(), `record of ${id}`);
+    },
     node(id) {
       const node = nodes.get(id);
       if (node === undefined) throw new Error(`No node '${id}' was started`);
@@ -126,6 +149,44 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
     },
     logText: () => lines.join("\n"),
     [Symbol.asyncDispose]: () => owner[Symbol.asyncDispose](),
+  };
+}
+
+interface Settled {
+  readonly spec: Required<Pick<NodeSpec, "id" | "slots" | "allow">> & NodeSpec;
+  readonly dir: string;
+  readonly home: string;
+  readonly creds: string;
+}
+
+/** The tested program as a node. */
+async function startProcess(
+  url: string,
+  { spec, dir, home, creds }: Settled,
+  lines: string[],
+): Promise<AsyncDisposable> {
+  const { id, slots, allow, labels = {} } = spec;
+  assert.equal(basename(home), "agent", "xtask keeps a node's journal in a folder of that name");
+  const file = `${dirname(home)}/${id}.creds`;
+  await Deno.writeTextFile(file, creds, { mode: 0o600 });
+  const words = ["--hub", url, "--name", id, "--dir", dir, "--slots", String(slots), "--allow", allow.join(",")];
+  const labelled = Object.entries(labels).flatMap(([name, value]) => ["--label", `${name}=${value}`]);
+  const process = await spawnXtask(["agent", "--json", ...words, ...labelled], {
+    home: dirname(home),
+    cwd: dir,
+    env: { XTASK_NATS_CREDS: file },
+  });
+  await process.ready();
+  let stopped = false;
+  return {
+    async [Symbol.asyncDispose]() {
+      if (stopped) return;
+      stopped = true;
+      process.kill("SIGTERM");
+      await process.status;
+      await process[Symbol.asyncDispose]();
+      lines.push(process.stderrText());
+    },
   };
 }
 

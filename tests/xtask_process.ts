@@ -30,8 +30,8 @@ export interface XtaskProcess extends AsyncDisposable {
   kill(signal: Deno.Signal): void;
 }
 
-/** What is tested: a compiled xtask where the variable names one, else this source. */
-const PROGRAM = Deno.env.get("XTASK_TEST_PROGRAM");
+/** The compiled xtask that is tested, where the variable names one; else this source is. */
+export const PROGRAM = Deno.env.get("XTASK_TEST_PROGRAM");
 const TESTED = PROGRAM === undefined
   ? [Deno.execPath(), "run", "-A", V8_FLAGS, new URL("../main.ts", import.meta.url).pathname]
   : [PROGRAM];

@@ -96,7 +96,7 @@ Deno.test("a run that is cancelled leaves nothing behind", async (t) => {
     assert.equal(await cancel(fleet, second), "cancelled");
     const result = await resultOf(admin, "n1", second);
     assert.deepEqual([result.state, result.startedAt], ["cancelled", undefined]);
-    assert.equal(fleet.node("n1").agent.record.queued, 0);
+    assert.equal((await fleet.record("n1")).queued, 0);
     assert.equal(await cancel(fleet, first), "cancelled");
     assert.equal(await runsIn(dir), 1);
   });

@@ -62,17 +62,16 @@ Deno.test("a node that is killed is missed, and welcomed when it is back", async
 
 Deno.test("an agent that starts under a held id while no hub is there ends as soon as there is one", async () => {
   await using fleet = await startFleet({ nodes: ["n1"], allow: ["which"] });
-  const { creds, agent: first } = fleet.node("n1");
+  const first = await fleet.record("n1");
   await fleet.up.hub[Symbol.asyncDispose]();
-  const twin = await fleet.start({ id: "n1", home: `${fleet.folder}/twin` });
-  assert.equal(fleet.node("n1").creds, creds);
-  assert.notEqual(twin.agent.record.instance, first.record.instance);
+  const twin = await fleet.startHere({ id: "n1", home: `${fleet.folder}/twin/agent` });
+  assert.notEqual(twin.record.instance, first.instance);
   const keyring = await openKeyring(`${fleet.folder}/hub/hub/keys.json`, "default");
   const bus = await fleet.connect(keyring.hubCreds(), { inboxPrefix: inboxPrefix("hub") });
   await using hub = await startHub({ bus, keyring, address: fleet.url, log: () => {} });
-  await refused(twin.agent.failed, "conflict", /already there/);
-  await twin.agent[Symbol.asyncDispose]();
-  await until("the first to be the one", () => hub.fleet.get("n1")?.instance === first.record.instance);
+  await refused(twin.failed, "conflict", /already there/);
+  await twin[Symbol.asyncDispose]();
+  await until("the first to be the one", () => hub.fleet.get("n1")?.instance === first.instance);
   assert.notEqual(hub.fleet.get("n1")?.state, "offline");
   assert.equal(ended(await ask(fleet.admin, "n1", "which.check", { names: ["sh"] })).state, "succeeded");
 });

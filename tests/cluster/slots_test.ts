@@ -13,11 +13,11 @@ Deno.test("a node runs as many commands at once as it has slots, and the rest in
   const { admin } = fleet;
 
   await t.step("two slots run two of five; the record says so", async () => {
-    const { dir, agent } = fleet.node("n1");
+    const { dir } = fleet.node("n1");
     const ids = Array.from({ length: 5 }, () => newCommandId());
     for (const id of ids) ongoing(await ask(admin, "n1", "task.run", gate, { id, waitMs: 0 }));
     await until("two to run", async () => await runsIn(dir) === 2);
-    const { slots, queued, state, running } = agent.record;
+    const { slots, queued, state, running } = await fleet.record("n1");
     assert.deepEqual([slots, queued, state], [{ total: 2, free: 0 }, 3, "busy"]);
     assert.deepEqual([...running].sort(), [...ids].sort());
     await until("the hub to see it", () => fleet.up.hub.fleet.get("n1")?.queued === 3);
@@ -26,8 +26,8 @@ Deno.test("a node runs as many commands at once as it has slots, and the rest in
     for (const id of ids) assert.equal((await resultOf(admin, "n1", id)).state, "succeeded");
     const order = (await Deno.readTextFile(`${dir}/runs`)).trim().split("\n");
     assert.deepEqual(order.slice().sort(), ids.slice().sort(), "each ran once");
-    await until("the slots to be free", () => agent.record.slots.free === 2);
-    assert.equal(agent.record.state, "online");
+    await until("the slots to be free", async () => (await fleet.record("n1")).slots.free === 2);
+    assert.equal((await fleet.record("n1")).state, "online");
   });
 
   await t.step("one slot runs one after the other, in the order of asking", async () => {
@@ -45,7 +45,7 @@ Deno.test("a node runs as many commands at once as it has slots, and the rest in
   await t.step("what only reads needs no slot", async () => {
     const id = newCommandId();
     ongoing(await ask(admin, "n2", "task.run", gate, { id, waitMs: 0 }));
-    await until("the slot to be taken", () => fleet.node("n2").agent.record.slots.free === 0);
+    await until("the slot to be taken", async () => (await fleet.record("n2")).slots.free === 0);
     assert.equal(ended(await ask(admin, "n2", "which.check", { names: ["sh"] })).state, "succeeded");
     await Deno.writeTextFile(`${fleet.node("n2").dir}/open`, "");
     assert.equal((await resultOf(admin, "n2", id)).state, "succeeded");
@@ -53,7 +53,7 @@ Deno.test("a node runs as many commands at once as it has slots, and the rest in
   });
 
   await t.step("a full queue refuses one more, and takes it when there is room again", async () => {
-    const { dir, agent } = fleet.node("n2");
+    const { dir } = fleet.node("n2");
     const before = await runsIn(dir);
     const first = newCommandId();
     ongoing(await ask(admin, "n2", "task.run", gate, { id: first, waitMs: 0 }));
@@ -61,7 +61,7 @@ Deno.test("a node runs as many commands at once as it has slots, and the rest in
     const waiting = Array.from({ length: QUEUE_MAX }, () => newCommandId());
     const command = { command: ["true"] };
     await Promise.all(waiting.map((id) => ask(admin, "n2", "silent.exec", command, { id, waitMs: 0 })));
-    assert.equal(agent.record.queued, QUEUE_MAX);
+    assert.equal((await fleet.record("n2")).queued, QUEUE_MAX);
     await refused(ask(admin, "n2", "silent.exec", command), "exhausted", new RegExp(`${QUEUE_MAX} commands waiting`));
     const cancel = async (id: string): Promise<string> => {
       const answer = await admin.request(runSubject("n2", "cancel"), JSON.stringify({ id }), { timeoutMs: 15_000 });

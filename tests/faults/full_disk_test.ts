@@ -44,7 +44,7 @@ Deno.test("a node whose disk is full refuses new work and says so, goes on with 
   await using fleet = await startFleet({ nodes: [] });
   await using stack = new AsyncDisposableStack();
   const disk = await smallDisk(fleet, stack);
-  const { dir, agent } = await fleet.start({ id: "n1", home: disk });
+  const { dir, agent } = await fleet.start({ id: "n1", home: `${disk}/agent` });
   stack.use(agent);
   const { admin } = fleet;
   const gate = { args: ["gate"] };
