@@ -17,6 +17,8 @@ Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
 # The progress bar of older versions makes a download many times slower.
 $ProgressPreference = 'SilentlyContinue'
+# Windows PowerShell 5 does not offer TLS 1.2 by itself.
+[Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor [Net.SecurityProtocolType]::Tls12
 
 function Install-Xtask {
   if (-not $From) { throw "Where shall xtask come from? Give the address: -From https://..., or set XTASK_FROM" }

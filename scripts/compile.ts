@@ -16,11 +16,12 @@ import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { type Entry, INDEX } from "../lib/cli/embedded.ts";
 import { XtaskError } from "../lib/protocol/error.ts";
-import { platformHere } from "../lib/protocol/platform.ts";
+import { type Platform, platformHere } from "../lib/protocol/platform.ts";
 import { VERSION } from "../lib/protocol/version.ts";
 import { type AssetName, ASSETS, pinned } from "./assets.ts";
 import { bundle, run } from "./bundle.ts";
 import { compiler, DENO_VERSION, denort } from "./denort.ts";
+import { HEAD_BYTES, platformOf } from "./executable.ts";
 import { layOut } from "./publish.ts";
 import { runScript } from "./run_script.ts";
 import { platformKey, type Target, targetsFor } from "./targets.ts";
@@ -151,8 +152,12 @@ function indexOf(packed: readonly Packed[], from: number | undefined): Record<st
   }));
 }
 
-/** An executable for this machine must say its version, alone in an empty environment. */
+/** It must be for its platform; one for this machine must say its version, alone in an empty environment. */
 async function check(path: string, { platform, triple }: Target): Promise<void> {
+  const made = await platformIn(path);
+  if (made === undefined || platformKey(made) !== platformKey(platform)) {
+    throw new XtaskError("internal", `${basename(path)} is no executable for ${platformKey(platform)}`);
+  }
   if (platformKey(platform) !== platformKey(platformHere())) {
     report(`${triple}: made, not tried: it does not run on this machine`);
     return;
@@ -161,6 +166,13 @@ async function check(path: string, { platform, triple }: Target): Promise<void> 
   const [said, complaint] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
   if (said?.startsWith(`xtask ${VERSION} `)) return;
   throw new XtaskError("internal", `${basename(path)} version says '${said}'`, { details: [complaint ?? ""] });
+}
+
+async function platformIn(path: string): Promise<Platform | undefined> {
+  using file = await Deno.open(path);
+  const head = new Uint8Array(HEAD_BYTES);
+  await file.read(head);
+  return platformOf(head);
 }
 
 /** A part of an executable. */
