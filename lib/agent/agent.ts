@@ -13,6 +13,7 @@ import { openDoor } from "./door.ts";
 import { endpointsOf } from "./endpoints.ts";
 import { askReady, type CommonFacts, findCapabilities, listTasks, type Unavailable } from "./inventory.ts";
 import { Journal } from "./journal.ts";
+import { RunCounts, startMetrics } from "./metrics.ts";
 import { Outbox } from "./outbox.ts";
 import { register, startPresence } from "./presence.ts";
 import { Reporter } from "./reporter.ts";
@@ -89,12 +90,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const slots = new Slots(options.slots);
   // Until the node is known to the hub there is nobody to tell.
   let changed = () => {};
+  const counts = new RunCounts();
   const runs = new Runs({
     node,
     journal,
     outbox,
     host,
     slots,
+    counts,
     now,
     onChange: () => changed(),
     onTrouble: (message, error) => reporter.log("error", `${message}: ${(error as Error).message}`),
@@ -151,6 +154,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     signal: stop.signal,
     onConflict: (error) => error.code === "conflict" ? failure.reject(error) : reporter.log("warn", error.message),
   }));
+  startMetrics({
+    bus,
+    record: () => self.record(),
+    dir,
+    runs: counts,
+    backlogBytes: () => outbox.backlogBytes,
+    now,
+    signal: stop.signal,
+  });
   let stopping = false;
   const drain = async (signal: AbortSignal) => {
     stopping = true;

@@ -87,6 +87,12 @@ export class Outbox implements AsyncDisposable {
     return this.#diskFrom <= this.#diskTo;
   }
 
+  /** Of all reports that the hub has not acknowledged. */
+  get backlogBytes(): number {
+    return this.#spoolBytes +
+      this.#entries.reduce((sum, { report, kept }) => kept ? sum : sum + report.payload.length, 0);
+  }
+
   get #memoryBytes(): number {
     return this.#entries.reduce((sum, { report }) => sum + report.payload.length, 0);
   }

@@ -14,6 +14,7 @@ import type { CancelReply, OutputSummary, Result } from "../protocol/run.ts";
 import { upEvent, upLog, upResult } from "../protocol/subjects.ts";
 import { at } from "./deadline.ts";
 import type { Accepted, Journal } from "./journal.ts";
+import type { RunCounts } from "./metrics.ts";
 import type { Draft, Outbox } from "./outbox.ts";
 import { Output } from "./output.ts";
 import type { Slots } from "./slots.ts";
@@ -36,6 +37,7 @@ export interface RunsOptions {
   readonly outbox: Outbox;
   readonly host: Host;
   readonly slots: Slots;
+  readonly counts: RunCounts;
   readonly now: () => number;
   /** Hears that a run began or ended: the node's record has changed. */
   readonly onChange: () => void;
@@ -232,7 +234,7 @@ export class Runs {
   }
 
   async #perform(run: Run, slot: Promise<Disposable> | undefined, command: Command): Promise<void> {
-    const { now, onTrouble, onChange } = this.#options;
+    const { now, counts, onTrouble, onChange } = this.#options;
     const { capability, deadline = Infinity } = command;
     const verb = capability.verbs[command.verb] as Verb;
     const { signal } = run.abort;
@@ -252,6 +254,7 @@ export class Runs {
       if (verb.effect === "change") {
         const at = new Date(run.startedAt).toISOString();
         this.#tell([this.#event({ type: "command_started", ...this.#about(run.accepted, at) })]);
+        counts.started();
         onChange();
       }
       outcome = await this.#options.host.invoke({
@@ -277,7 +280,11 @@ export class Runs {
       run.settled.resolve(this.#resultOf(run.accepted, run.output.summary(), endOf(run, verb, outcome), run.startedAt));
     } finally {
       this.#active.delete(run.id);
-      if (verb.effect === "change") onChange();
+      if (verb.effect === "change") {
+        const { state, startedAt, durationMs } = await run.result;
+        counts.ended(state, startedAt === undefined ? undefined : durationMs);
+        onChange();
+      }
     }
   }
 

@@ -8,6 +8,7 @@ import { XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
 import { DATA_BYTES_MAX, QUEUE_MAX } from "../protocol/limits.ts";
 import type { Result } from "../protocol/run.ts";
+import { RunCounts } from "./metrics.ts";
 import { Node } from "./outbox_for_tests.ts";
 import { type Active, type Command, Runs } from "./runs.ts";
 import { Slots } from "./slots.ts";
@@ -56,6 +57,7 @@ class Ground implements AsyncDisposable {
   readonly bench = new Bench();
   readonly slots: Slots;
   readonly troubles: string[] = [];
+  readonly counts = new RunCounts();
   runs: Runs;
 
   constructor(node: Node, slots: number) {
@@ -82,6 +84,7 @@ class Ground implements AsyncDisposable {
       outbox,
       host: this.bench,
       slots: this.slots,
+      counts: this.counts,
       now: Date.now,
       onChange: () => {},
       onTrouble: (message) => void this.troubles.push(message),

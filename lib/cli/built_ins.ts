@@ -247,6 +247,12 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
       parameters: { flags: { ...streamFlags, type: list("Only events of this type", "TYPE") } },
       loader: async () => (await streams()).events,
     }),
+  metrics: () =>
+    buildCommand({
+      docs: { brief: "Watch what nodes measure of themselves: cpu, memory, disk, runs" },
+      parameters: { flags: streamFlags },
+      loader: async () => (await streams()).metrics,
+    }),
   alerts: () =>
     buildCommand({
       docs: { brief: "Watch what a person should know" },

@@ -3,6 +3,7 @@ import {
   type Consumer,
   type ConsumerMessages,
   DeliverPolicy,
+  type DirectMsgRequest,
   DiscardPolicy,
   jetstream,
   jetstreamManager,
@@ -24,6 +25,7 @@ export const STREAM = {
   logs: "XTASK_LOGS",
   events: "XTASK_EVENTS",
   alerts: "XTASK_ALERTS",
+  metrics: "XTASK_METRICS",
   presence: "XTASK_PRESENCE",
 } as const;
 
@@ -36,6 +38,8 @@ const KEPT = {
   logs: { days: 7, bytes: 16 * GIB },
   events: { days: 30, bytes: 2 * GIB },
   alerts: { days: 90, bytes: GIB / 4 },
+  // Some 6 MiB for each node and day: 20 nodes for all of it, 100 for a week.
+  metrics: { days: 30, bytes: 4 * GIB },
 } as const;
 
 /** Options of {@linkcode ensureStreams}. */
@@ -192,16 +196,28 @@ function streamMessage(message: JsMsg): StreamMessage {
   };
 }
 
+/** A stored message, with when the server took it. */
+export interface Stamped {
+  readonly text: string;
+  readonly sequence: number;
+  readonly time: Date;
+}
+
 /** The newest message of a subject, or undefined. */
-export async function lastOf(
-  bus: Bus,
-  stream: string,
-  subject: string,
-): Promise<{ text: string; sequence: number } | undefined> {
+export async function lastOf(bus: Bus, stream: string, subject: string): Promise<Stamped | undefined> {
+  return await oneOf(bus, stream, { last_by_subj: subject });
+}
+
+/** The first message of a subject that the server took at this time or later, or undefined. */
+export async function nextFrom(bus: Bus, stream: string, subject: string, time: Date): Promise<Stamped | undefined> {
+  return await oneOf(bus, stream, { next_by_subj: subject, start_time: time });
+}
+
+async function oneOf(bus: Bus, stream: string, wanted: DirectMsgRequest): Promise<Stamped | undefined> {
   try {
     const manager = await jetstreamManager(bus.connection, { checkAPI: false });
-    const message = await manager.direct.getMessage(stream, { last_by_subj: subject });
-    return message === null ? undefined : { text: message.string(), sequence: message.seq };
+    const message = await manager.direct.getMessage(stream, wanted);
+    return message === null ? undefined : { text: message.string(), sequence: message.seq, time: message.time };
   } catch (error) {
     const converted = natsError(error);
     if (converted.code === "not_found") return undefined;

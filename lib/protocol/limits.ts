@@ -14,6 +14,12 @@ export const OUTPUT_EDGE_BYTES = 8 * 1024;
 export const HEARTBEAT_MS = 5_000;
 /** …and a node that has sent none for this long is late: three missed ones. */
 export const PRESENCE_MS = 15_000;
+/** A node measures itself this often: 8,640 samples of some 700 bytes a day. */
+export const METRICS_MS = 10_000;
+/** Points of a series that are read at once: each is a message of the stream. */
+export const SERIES_POINTS_MAX = 500;
+/** Nodes whose series are read at once. */
+export const SERIES_NODES_MAX = 50;
 /** Runs at once on a node, unless it says otherwise: one for each core, at least two. */
 export const SLOTS_DEFAULT_MIN = 2;
 /** Commands that may wait for a slot on one node; one more is refused as `exhausted`. */

@@ -58,6 +58,8 @@ export const upAgentLog = (node: string): string => subject("up", node, "log");
 export const upEvent = (node: string, type: string): string => subject("up", node, "events", type);
 /** `xtask.up.{node}.alerts.{severity}` */
 export const upAlert = (node: string, severity: string): string => subject("up", node, "alerts", severity);
+/** `xtask.up.{node}.metrics` */
+export const upMetrics = (node: string): string => subject("up", node, "metrics");
 /** `xtask.up.{node}.>`: all that one node may publish. */
 export const upOf = (node: string): string => subject("up", node, ">");
 /** `xtask.up.*.>`: all that nodes report. */
@@ -75,6 +77,10 @@ export const logsOfCommand = (command: string): string => subject("logs", "*", c
 export const agentLogSubject = (node: string): string => subject("logs", node);
 /** `xtask.logs.{node}` and `xtask.logs.{node}.*`: the agent's own log and the output of its runs. */
 export const logsOfNode = (node: string): string[] => [subject("logs", node), subject("logs", node, "*")];
+/** `xtask.metrics.{node}` */
+export const metricsSubject = (node: string): string => subject("metrics", node);
+/** `xtask.metrics.*` */
+export const METRICS_ANY = subject("metrics", "*");
 /** As stored: `xtask.alerts.*.*`. */
 export const ALERTS_STORED = subject("alerts", "*", "*");
 /** `xtask.logs.>` */
@@ -119,7 +125,7 @@ const REPORTS = [
   "events.>",
 ]
   .map((tail) => subject(tail));
-const STREAMS_READ = ["XTASK_EVENTS", "XTASK_RESULTS", "XTASK_LOGS", "XTASK_ALERTS"];
+const STREAMS_READ = ["XTASK_EVENTS", "XTASK_RESULTS", "XTASK_LOGS", "XTASK_ALERTS", "XTASK_METRICS"];
 const BUCKETS_READ = ["KV_xtask_nodes", "KV_xtask_commands"];
 const readStream = (stream: string): string[] => [
   `$JS.API.STREAM.INFO.${stream}`,
@@ -226,7 +232,7 @@ export interface Derivation {
 /** The derivation of each public stream inside the account of a project. */
 export function derivations(
   project: string,
-): Readonly<Record<"results" | "logs" | "events" | "alerts", Derivation>> {
+): Readonly<Record<"results" | "logs" | "events" | "alerts" | "metrics", Derivation>> {
   const [first, second] = ["{{wildcard(1)}}", "{{wildcard(2)}}"];
   return {
     results: {
@@ -247,6 +253,10 @@ export function derivations(
     alerts: {
       transforms: [{ src: subject("up", "*", "alerts", "*"), dest: subject("alerts", second, first) }],
       republish: { src: subject("alerts", "*", "*"), dest: subject("alerts", first) },
+    },
+    metrics: {
+      transforms: [{ src: subject("up", "*", "metrics"), dest: subject("metrics", first) }],
+      republish: { src: subject("metrics", ">"), dest: subject("metrics", ">") },
     },
   };
 }

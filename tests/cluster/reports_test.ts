@@ -13,6 +13,7 @@ import {
   upAlert,
   upEvent,
   upLog,
+  upMetrics,
   upResult,
 } from "../../lib/protocol/subjects.ts";
 import { hear } from "../asking.ts";
@@ -41,6 +42,12 @@ Deno.test("what a node publishes under its own prefix is stored and republished 
       stream: STREAM.alerts,
       as: `xtask.alerts.warning.${node}`,
       live: "xtask.alerts.warning",
+    },
+    {
+      up: upMetrics(node),
+      stream: STREAM.metrics,
+      as: `xtask.metrics.${node}`,
+      live: `xtask.metrics.${node}`,
     },
   ];
   for (const { up, stream, as, live } of rows) {

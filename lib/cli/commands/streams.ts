@@ -1,7 +1,17 @@
-/** `xtask logs`, `events`, `alerts`: what the fleet says, since when it is wanted, and live. */
+/** `xtask logs`, `events`, `metrics`, `alerts`: what the fleet says, since when it is wanted, and live. */
 import { logEvents } from "../../client/follow.ts";
 import { readStream, STREAM } from "../../nats/streams.ts";
-import { ALERTS_STORED, LOGS_ANY, logsOfNode, storedEvents } from "../../protocol/subjects.ts";
+import { Id } from "../../protocol/id.ts";
+import { Metrics } from "../../protocol/metrics.ts";
+import { parse, parseJson } from "../../protocol/parse.ts";
+import {
+  ALERTS_STORED,
+  LOGS_ANY,
+  logsOfNode,
+  METRICS_ANY,
+  metricsSubject,
+  storedEvents,
+} from "../../protocol/subjects.ts";
 import { parseDuration } from "../duration.ts";
 import { LineWriter } from "../lines.ts";
 import type { Shell } from "../shell.ts";
@@ -72,6 +82,30 @@ export async function alerts(this: Shell, flags: StreamFlags): Promise<void> {
     if (flags.json) this.print(text);
     else this.print(`${styled(message.time.toISOString(), "dim", this.color)} ${oneLine(text)}`);
   }
+}
+
+/** What nodes measure of themselves, one line a sample. */
+export async function metrics(this: Shell, flags: StreamFlags): Promise<void> {
+  const subject = flags.node === undefined ? METRICS_ANY : metricsSubject(parse(Id, flags.node, "node"));
+  for await (const message of messages(this, flags, STREAM.metrics, [subject])) {
+    const sample = parseJson(Metrics, new TextDecoder().decode(message.data), "metrics");
+    if (flags.json) this.print(JSON.stringify(sample));
+    else this.print(`${styled(message.time.toISOString(), "dim", this.color)} ${oneLine(metricsText(sample))}`);
+  }
+}
+
+function metricsText({ node, cpu, memory, load, disk, runs, slots, queued }: Metrics): string {
+  const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  const { succeeded, failed } = runs.ended;
+  return [
+    node,
+    `cpu ${cpu.percent.toFixed(0)} %`,
+    `memory ${gib(memory.usedBytes)} of ${gib(memory.totalBytes)}`,
+    `load ${load.toFixed(2)}`,
+    ...(disk === undefined ? [] : [`disk ${gib(disk.freeBytes)} free`]),
+    `slots ${slots.total - slots.free} of ${slots.total} busy${queued > 0 ? `, ${queued} waiting` : ""}`,
+    `runs ${runs.started} started, ${succeeded} succeeded, ${failed} failed`,
+  ].join("  ");
 }
 
 async function* messages(
