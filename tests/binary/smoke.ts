@@ -28,9 +28,9 @@ Deno.test("what needs no hub runs with nothing but the file: an empty PATH, no c
   assert.deepEqual([second.code, second.stdout, second.stderr], [0, "hello from local\n", ""]);
   const doctor = await ground.run(["doctor"], { home: "one" });
   assert.equal(doctor.code, 0, doctor.stdout);
-  assert.match(doctor.stdout, /permissions +read, write, run, net, env, sys; never ffi, import\./);
+  assert.match(doctor.stdout, /permissions +read, write, run, net, env, sys; never ffi, import;/);
   assert.match(doctor.stdout, /\nok {2}nats-server +2\.15\.1 is inside, and unpacked on first use into /);
-  assert.match(doctor.stdout, /\nok {2}task +3\.54\.0 is inside, unpacked in /);
+  assert.match(doctor.stdout, /\nok {2}go-task +3\.54\.0 is inside, unpacked in /);
 });
 
 Deno.test("several that unpack at once all succeed, and a damaged executable is replaced", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { XtaskError } from "../../protocol/error.ts";
 import { type Finding, findingsText, look } from "./finding.ts";
 import { clock } from "./hub.ts";
+import { permissionsText } from "./machine.ts";
 
 Deno.test("what is thrown is wrong, with its own advice before any other", async () => {
   const advised = new XtaskError("exhausted", "The disk is full", { details: ["free some space"] });
@@ -32,4 +33,12 @@ Deno.test("a clock is wrong only where it is surely apart by more than two secon
   assert.equal(clock({ aheadMs: 2_400, errorMs: 500 }).state, "ok");
   assert.equal(clock({ aheadMs: -2_600, errorMs: 500 }).state, "wrong");
   assert.equal(clock({ aheadMs: -2_600, errorMs: 500 }).found, "2.6 s behind the hub's, give or take 500 ms");
+});
+
+Deno.test("permissions are told in Deno's words; many are counted", () => {
+  assert.equal(
+    permissionsText({ net: true, read: ["/a", "/b"], run: ["1", "2", "3"] }),
+    "net any, read /a /b, run 3 of its own",
+  );
+  assert.equal(permissionsText({ net: false }), "none");
 });

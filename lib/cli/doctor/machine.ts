@@ -8,6 +8,7 @@ import { confinementHere } from "../../os/confinement.ts";
 import { findsStrays } from "../../os/processes.ts";
 import { XtaskError } from "../../protocol/error.ts";
 import { LOG_SPOOL_BYTES } from "../../protocol/limits.ts";
+import { platformHere } from "../../protocol/platform.ts";
 import type { Shell } from "../shell.ts";
 import { type Finding, look } from "./finding.ts";
 
@@ -92,18 +93,30 @@ async function confinement(): Promise<Finding> {
 async function capabilities(shell: Shell): Promise<Finding[]> {
   const found: Finding[] = [];
   for (const name of CAPABILITY_NAMES) {
-    // Task comes with xtask and has a line of its own.
-    if (name === "task") continue;
     const capability = await loadCapability(name);
-    const { tools, missing } = resolveTools(capability, { env: shell.env, lazy: true });
+    // Task comes with xtask, wherever it lies.
+    const { tools, missing } = resolveTools(capability, { env: shell.env, known: { task: "task" } });
     if (missing.length > 0) {
       const advice = "needed only where this node is to offer it";
       found.push({ what: name, state: "note", found: `no ${missing.join(" and ")} on PATH`, advice });
       continue;
     }
-    const paths = Object.keys(capability.tools ?? {}).filter((key) => !key.endsWith("?")).map((key) => tools[key]);
-    const asked = capability.ready === undefined ? "" : "; whether it works is asked when a node starts";
-    found.push({ what: name, state: "ok", found: `${paths.join(", ") || "needs no other program"}${asked}` });
+    const node = { id: "node", platform: platformHere(), dir: "FOLDER", tools, protectedPids: [], env: shell.env };
+    const asked = capability.ready === undefined ? "" : ", if it finds it ready when it starts";
+    const bounds = permissionsText(capability.permissions(node));
+    found.push({ what: name, state: "ok", found: `a node can offer it${asked}; its Worker may: ${bounds}` });
   }
   return found;
+}
+
+/** More than so many are only counted. */
+const LISTED_MAX = 2;
+
+/** Permissions in Deno's words: `read FOLDER, run /usr/bin/git`. */
+export function permissionsText(permissions: Deno.PermissionOptionsObject): string {
+  const texts = Object.entries(permissions).map(([name, granted]) => {
+    if (!Array.isArray(granted)) return granted === true ? `${name} any` : undefined;
+    return `${name} ${granted.length > LISTED_MAX ? `${granted.length} of its own` : granted.join(" ")}`;
+  });
+  return texts.filter((text) => text !== undefined).join(", ") || "none";
 }

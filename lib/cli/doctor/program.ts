@@ -43,12 +43,13 @@ async function permissions(): Promise<Finding> {
   const bounds = beyond.length === 0
     ? `; never ${NEEDLESS.join(", ")}`
     : `; and ${beyond.join(", ")}, which it never uses`;
-  return { what, state: "ok", found: `${NEEDED.join(", ")}${bounds}. Capabilities on a node get less, each its own` };
+  return { what, state: "ok", found: `${NEEDED.join(", ")}${bounds}; capabilities of a node get less` };
 }
 
 /** An executable that xtask brings along: which one is used, where it lies, and that it runs. */
 async function executable(shell: Shell, name: AssetName): Promise<Finding> {
-  return await look(name, async () => {
+  // The capability that runs it has that name itself.
+  return await look(name === "task" ? "go-task" : name, async () => {
     const chosen = await chosenAsset(name);
     if (chosen !== undefined) {
       const version = await versionOf(chosen);
