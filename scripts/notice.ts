@@ -1,6 +1,7 @@
 /**
- * Writes NOTICE: everything that is inside a compiled xtask, with its licences. Needs npm and Go, which fetch what tells
- * them; `notice_test.ts` sees on any machine that NOTICE fits what is used.
+ * Writes NOTICE: everything that is inside a compiled xtask, with its licences. npm packages are read from Deno's cache.
+ * What else NOTICE tells is kept as long as it fits; where the run-time or an executable has changed, npm and Go are needed
+ * to fetch what tells its licences. `notice_test.ts` sees on any machine that NOTICE fits what is used.
  *
  * ```sh
  * deno task notice
@@ -14,7 +15,7 @@ import { take } from "./asset_source.ts";
 import { type AssetName, ASSETS, pinned } from "./assets.ts";
 import { DENO_VERSION } from "./denort.ts";
 import { goBuildInfo, type GoModule } from "./go_build_info.ts";
-import { type Component, licenceOf, noticeText, tidied } from "./notice_text.ts";
+import { type Component, componentsOf, licenceOf, noticeText, tidied } from "./notice_text.ts";
 import { licenceFiles, npmComponents } from "./npm_packages.ts";
 import { runScript } from "./run_script.ts";
 import { TARGETS } from "./targets.ts";
@@ -30,6 +31,19 @@ async function denoComponent(scratch: string, signal: AbortSignal): Promise<Comp
     await take({ kind: "npm", requirement, file: "LICENSE" }, "LICENSE", { scratch, signal }),
   );
   return component("deno", "deno", DENO_VERSION, [tidied(text)]);
+}
+
+/** What NOTICE has of a part already, if that is all there is to tell of it. */
+function kept(known: readonly Component[], part: string, wanted: readonly string[]): Component[] | undefined {
+  const own = known.filter((component) => component.part === part);
+  const ids = own.map(({ name, version }) => `${name} ${version}`);
+  return wanted.every((id) => ids.includes(id)) ? own : undefined;
+}
+
+/** All that an executable for this machine tells of itself, which changes with its version. */
+async function toldBy(part: AssetName, signal: AbortSignal): Promise<string[]> {
+  const { go, modules } = goBuildInfo(await Deno.readFile(await pinned(part, ASSETS[part], { signal })));
+  return [`go ${go}`, ...modules.map(({ name, version }) => `${name} ${version}`)];
 }
 
 /** The modules of an executable, on whichever platform it needs most. */
@@ -81,13 +95,13 @@ if (import.meta.main) {
   await runScript(async () => {
     const signal = AbortSignal.timeout(30 * 60_000);
     const scratch = await Deno.makeTempDir();
+    const known = componentsOf(await Deno.readTextFile(NOTICE));
     try {
-      const components = [
-        ...await npmComponents(),
-        await denoComponent(await Deno.makeTempDir({ dir: scratch }), signal),
-        ...await goComponents("nats-server", scratch, signal),
-        ...await goComponents("task", scratch, signal),
-      ];
+      const components = await npmComponents();
+      components.push(...kept(known, "deno", [`deno ${DENO_VERSION}`]) ?? [await denoComponent(scratch, signal)]);
+      for (const part of Object.keys(ASSETS) as AssetName[]) {
+        components.push(...kept(known, part, await toldBy(part, signal)) ?? await goComponents(part, scratch, signal));
+      }
       await Deno.writeTextFile(NOTICE, noticeText(components));
       process.stdout.write(`NOTICE: ${components.length} components\n`);
     } finally {

@@ -9,6 +9,8 @@ import { startCommand } from "./program.ts";
 import { childOf, settledMiB } from "./resident.ts";
 
 const ROUNDS = 3;
+/** A Worker with nothing to do goes after a minute. */
+const ALONE_MS = 75_000;
 const PORTS = ["--nats-port", "0", "--leaf-port", "0", "--http-port", "0"];
 const USES = [
   ["task", "run", "hello", "--on", "edge"],
@@ -65,6 +67,11 @@ export const binaryMemory: Measurement = {
           return await settledMiB(agent.pid);
         }),
     });
+    say("one more, left alone for a while");
+    const alone = await inFleet(async (_, agent) => {
+      await new Promise((resolve) => setTimeout(resolve, ALONE_MS));
+      return await settledMiB(agent.pid);
+    });
     const figure = (name: string, ours: readonly number[], against: readonly number[]) => ({
       name,
       ratio: ratioOf(ours, against),
@@ -75,6 +82,7 @@ export const binaryMemory: Measurement = {
       figure("hub, against a program that waits", hub, bare),
       figure("its nats-server, against a bare one", server, bareServer),
       figure("agent, nothing used, against a program that waits", unused, bare),
+      figure("agent, left alone, against a program that waits", bare.map(() => alone), bare),
       figure("agent, task, which and silent used once, against a program that waits", used, bare),
     ];
   },
