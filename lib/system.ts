@@ -6,6 +6,8 @@ import { type Keyring, openKeyring } from "./auth/keyring.ts";
 import { generateNkey } from "./auth/nkey.ts";
 import type { CapabilityName } from "./capability/registry.ts";
 import { connectFleet } from "./client/fleet.ts";
+import { openModel } from "./http/live/model.ts";
+import { pageRoutes } from "./http/pages.tsx";
 import type { ServeOptions } from "./http/serve.ts";
 import { newSecret } from "./http/session.ts";
 import { type Http, startHttp } from "./http/start.ts";
@@ -48,6 +50,8 @@ export interface HttpOptions extends Pick<ServeOptions, "host" | "port" | "tls">
   readonly names?: readonly string[];
   /** The bearer token that programs have. @default a new one */
   readonly token?: string;
+  /** The text of Datastar, the page's script. */
+  readonly datastar: string;
 }
 
 /** Options of {@linkcode startUp}. */
@@ -144,6 +148,8 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
       ...signalOf(signal),
     }),
   );
+  const logHttp = (message: string) => log("http", "warn", message);
+  const model = stack.use(await openModel({ fleet: page, project: keyring.project, log: logHttp }));
   const token = options.http.token ?? newSecret();
   const http = stack.use(
     await startHttp({
@@ -154,7 +160,8 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
       sessionsPath: `${folder}/sessions.json`,
       version: VERSION,
       unready: () => hub.ready ? [] : ["the hub has no connection to its server, or is catching up"],
-      log: (message) => log("http", "error", message),
+      log: logHttp,
+      pages: pageRoutes({ model, datastar: options.http.datastar, log: logHttp }),
     }),
   );
   let agent: Agent | undefined;

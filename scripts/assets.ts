@@ -70,6 +70,28 @@ export const ASSETS: Readonly<Record<AssetName, Pinned>> = {
   },
 };
 
+const PAGE_SCRIPT_SHA256 = "727844adfc825ee651fb93c544a2a739986f9a21820a94524b35f0cac470cf91";
+
+/**
+ * The page's script, Datastar: the same file for every platform. Beside upstream's own archive it is in a wheel of another
+ * project, which carries it unchanged.
+ */
+export const PAGE_SCRIPT: Pinned = {
+  version: "1.0.4",
+  licence: "MIT",
+  override: "XTASK_DATASTAR",
+  sha256: Object.fromEntries(Object.keys(ASSETS["nats-server"].sha256).map((target) => [target, PAGE_SCRIPT_SHA256])),
+  sources: () => [
+    { kind: "release", url: "https://github.com/starfederation/datastar/archive/refs/tags/v1.0.4.tar.gz" },
+    { kind: "wheel", requirement: "stario-create==5.2.0", tags: [] },
+  ],
+};
+
+/** The path of the page's script, verified, fetched if it is not in the cache yet. */
+export async function pageScript(options: AssetOptions = {}): Promise<string> {
+  return await pinned("datastar.js", PAGE_SCRIPT, options);
+}
+
 /** How an asset is looked for. */
 export interface AssetOptions {
   /** For which machine. This one by default; the variables that name an executable count for this one only. */
@@ -114,7 +136,7 @@ export function assetFile(
   { version, sha256, platform: { os, arch } }: { version: string; sha256: string; platform: Platform },
 ): string {
   const folder = `${name}-${version}-${os}-${arch}-${sha256.slice(0, 12)}`;
-  return resolve(cacheDir, "assets", folder, os === "windows" ? `${name}.exe` : name);
+  return resolve(cacheDir, "assets", folder, os === "windows" && !name.includes(".") ? `${name}.exe` : name);
 }
 
 /** As {@linkcode asset}, for an entry that need not be in the table, and without regard to the variables. */
@@ -208,6 +230,9 @@ async function main(args: string[]): Promise<void> {
       const path = await asset(name, { platform, signal, report: (line) => print(Deno.stderr, line) });
       print(Deno.stdout, path);
     }
+  }
+  if (positionals.length === 0) {
+    print(Deno.stdout, await pageScript({ signal, report: (line) => print(Deno.stderr, line) }));
   }
 }
 

@@ -27,7 +27,11 @@ export interface Bundle {
 export async function bundle(deno: string, folder: string, signal: AbortSignal): Promise<Bundle> {
   // Not minified: the minifier drops an `await using` whose value is used once, so that nothing is disposed; and people who
   // report an error send a trace that can be read.
-  await run(deno, ["bundle", "--quiet", "--code-splitting", "--outdir", folder, MAIN, WORKER], { signal });
+  await run(
+    deno,
+    ["bundle", "--quiet", "--unstable-raw-imports", "--code-splitting", "--outdir", folder, MAIN, WORKER],
+    { signal },
+  );
   // Modules that both need lie in the folder itself, wherever they came from. There `lib/capability/host.ts` looks for this.
   const worker = join(folder, "worker.js");
   await Deno.writeTextFile(worker, `import "./${WORKER.replace(/\.ts$/, ".js")}";\n`);

@@ -18,7 +18,8 @@ import { type Entry, INDEX } from "../lib/cli/embedded.ts";
 import { XtaskError } from "../lib/protocol/error.ts";
 import { type Platform, platformHere } from "../lib/protocol/platform.ts";
 import { VERSION } from "../lib/protocol/version.ts";
-import { type AssetName, ASSETS, pinned } from "./assets.ts";
+import { PAGE_SCRIPT_FILE } from "../lib/cli/assets.ts";
+import { type AssetName, ASSETS, pageScript, pinned } from "./assets.ts";
 import { bundle, run } from "./bundle.ts";
 import { compiler, DENO_VERSION, denort } from "./denort.ts";
 import { HEAD_BYTES, platformOf } from "./executable.ts";
@@ -71,6 +72,8 @@ export async function compile(target: Target, deno: string, signal: AbortSignal)
   try {
     const runtime = await denort(target, { report, signal });
     const program = await bundle(deno, join(stage, "program"), signal);
+    const script = join(stage, "program", PAGE_SCRIPT_FILE);
+    await Deno.copyFile(await pageScript({ report, signal }), script);
     const packed = await Promise.all((Object.keys(ASSETS) as AssetName[]).map((name) => pack(name, target, signal)));
     const { base, included } = platform.os === "linux"
       ? await placeInFront(runtime, packed, stage)
@@ -87,7 +90,7 @@ export async function compile(target: Target, deno: string, signal: AbortSignal)
       V8_FLAGS,
       ...["--quiet", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-check", "--no-code-cache"],
       ...["--unstable-worker-options", ...Object.keys(PERMISSIONS), "--target", triple, "--output", made],
-      ...[...program.included, index, ...included].flatMap((file) => ["--include", file]),
+      ...[...program.included, script, index, ...included].flatMap((file) => ["--include", file]),
       program.main,
     ], { signal, env: { DENORT_BIN: base } });
     await check(made, target);

@@ -12,7 +12,7 @@ import * as v from "valibot";
 import { XtaskError } from "../lib/protocol/error.ts";
 import { parseJson } from "../lib/protocol/parse.ts";
 import { take } from "./asset_source.ts";
-import { type AssetName, ASSETS, pinned } from "./assets.ts";
+import { type AssetName, ASSETS, PAGE_SCRIPT, pinned } from "./assets.ts";
 import { DENO_VERSION } from "./denort.ts";
 import { goBuildInfo, type GoModule } from "./go_build_info.ts";
 import { type Component, componentsOf, licenceOf, noticeText, tidied } from "./notice_text.ts";
@@ -22,6 +22,8 @@ import { TARGETS } from "./targets.ts";
 
 /** Where it is kept. */
 export const NOTICE = new URL("../NOTICE", import.meta.url);
+
+const SDK = "@starfederation/datastar-sdk";
 
 const Downloaded = v.object({ Path: v.string(), Version: v.string(), Dir: v.string(), Sum: v.string() });
 
@@ -98,6 +100,9 @@ if (import.meta.main) {
     const known = componentsOf(await Deno.readTextFile(NOTICE));
     try {
       const components = await npmComponents();
+      // The licence of the page's script is that of its SDK, which has the text; upstream's archive may be out of reach.
+      const { texts = [] } = components.find(({ name }) => name === SDK) ?? {};
+      components.push(component("datastar", "datastar", PAGE_SCRIPT.version, texts));
       components.push(...kept(known, "deno", [`deno ${DENO_VERSION}`]) ?? [await denoComponent(scratch, signal)]);
       for (const part of Object.keys(ASSETS) as AssetName[]) {
         components.push(...kept(known, part, await toldBy(part, signal)) ?? await goComponents(part, scratch, signal));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { asset, type AssetName, ASSETS } from "./assets.ts";
+import { asset, type AssetName, ASSETS, PAGE_SCRIPT } from "./assets.ts";
 import { DENO_VERSION } from "./denort.ts";
 import { goBuildInfo } from "./go_build_info.ts";
 import { NOTICE } from "./notice.ts";
@@ -30,6 +30,11 @@ Deno.test("NOTICE has every Go module that the pinned executables tell", async (
     assert.deepEqual(wanted.filter((id) => !ids(of(part)).includes(id)), [], STALE);
     for (const { name, texts } of of(part)) assert.notEqual(texts.length, 0, `${name} has a text`);
   }
+});
+
+Deno.test("NOTICE has the page's script", () => {
+  assert.deepEqual(ids(of("datastar")), [`datastar ${PAGE_SCRIPT.version}`], STALE);
+  assert.match(of("datastar")[0]?.texts[0] ?? "", /Star Federation/);
 });
 
 Deno.test("NOTICE has the run-time", () => {

@@ -8,7 +8,7 @@
 import { join } from "node:path";
 import process from "node:process";
 import { XtaskError } from "../lib/protocol/error.ts";
-import { asset, type AssetName, ASSETS } from "./assets.ts";
+import { asset, type AssetName, ASSETS, pageScript } from "./assets.ts";
 import { closing, summed, type Tally, tally } from "./tally.ts";
 import { testBinary } from "./tests_of_binary.ts";
 
@@ -34,6 +34,7 @@ async function deno(args: readonly string[]): Promise<boolean> {
 async function assets(): Promise<boolean> {
   try {
     for (const name of Object.keys(ASSETS) as AssetName[]) await asset(name, { report: write });
+    await pageScript({ report: write });
     return true;
   } catch (error) {
     const { message, details } = XtaskError.from(error);

@@ -12,7 +12,7 @@ import { type Labels, NodeRecord } from "../lib/protocol/node.ts";
 import { parseJson } from "../lib/protocol/parse.ts";
 import { statusSubject } from "../lib/protocol/subjects.ts";
 import { type AgentNodeOptions, join, type Log, startNode, startUp, type Up } from "../lib/system.ts";
-import { asset } from "../scripts/assets.ts";
+import { asset, pageScript } from "../scripts/assets.ts";
 import { PROGRAM, spawnXtask } from "./xtask_process.ts";
 
 /** A node to be started. */
@@ -90,7 +90,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
       host: "127.0.0.1",
       natsPort: 0,
       leafPort: 0,
-      http: { host: "127.0.0.1", port: 0 },
+      http: { host: "127.0.0.1", port: 0, datastar: await Deno.readTextFile(await pageScript()) },
       project: "default",
       agent: false,
     }),

@@ -2,7 +2,7 @@
 import type { Event } from "../protocol/event.ts";
 import { XtaskError } from "../protocol/error.ts";
 import type { CommandRecord } from "../protocol/run.ts";
-import { applyEvent, type CommandEvent, isCommandEvent } from "./projection.ts";
+import { applyEvent, type CommandEvent, isCommandEvent } from "../protocol/projection.ts";
 
 /** Newest commands kept in memory; older ones stay in the stream. */
 const KEPT_MAX = 5_000;

@@ -60,3 +60,11 @@ export const HTTP_BODY_BYTES_MAX = 2 * INPUT_BYTES_MAX;
 export const STREAMS_PER_CALLER_MAX = 64;
 /** Event streams of everybody. */
 export const STREAMS_MAX = 512;
+/** Commands that the page lists. */
+export const COMMANDS_SHOWN_MAX = 500;
+/** What one tab of the page may have on its way to it; it then skips states that a newer one replaces. */
+export const TAB_BYTES_MAX = 1024 * 1024;
+/** Changes are shown together this often. */
+export const FRAME_MS = 50;
+/** A tab hears something at least this often, so that it notices a dead link. */
+export const TAB_BEAT_MS = 15_000;

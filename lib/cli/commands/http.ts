@@ -1,6 +1,7 @@
 /** Where the page and the API are served: what `xtask up` and `xtask ui` are told of it. */
 import { XtaskError } from "../../protocol/error.ts";
 import type { HttpOptions } from "../../system.ts";
+import { pageScriptText } from "../assets.ts";
 import type { Shell } from "../shell.ts";
 
 /** Flags about HTTP. */
@@ -34,7 +35,13 @@ export async function httpOptions(shell: Shell, flags: HttpFlags, host = LOOPBAC
     shell.note(`The page is served on ${served} without TLS: whoever can listen on the network can read what is sent`);
     shell.note("  give --tls-cert and --tls-key, or leave TLS to a proxy in front of it");
   }
-  return { host: served, port, names: names.map((name) => name.toLowerCase()), ...tls };
+  return {
+    datastar: await pageScriptText(shell),
+    host: served,
+    port,
+    names: names.map((name) => name.toLowerCase()),
+    ...tls,
+  };
 }
 
 async function readPem(path: string): Promise<string> {

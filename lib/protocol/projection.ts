@@ -1,7 +1,7 @@
 /** Records of commands as the events tell them. Pure: `(record, event) → record`, in any order and any number of times. */
-import type { Event } from "../protocol/event.ts";
-import type { CommandRecord } from "../protocol/run.ts";
-import { movesForward, type State } from "../protocol/state.ts";
+import type { Event } from "./event.ts";
+import type { CommandRecord } from "./run.ts";
+import { movesForward, type State } from "./state.ts";
 
 /** An event about a command. */
 export type CommandEvent = Extract<Event, { command: string }>;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { newCommandId } from "../protocol/id.ts";
-import type { CommandRecord } from "../protocol/run.ts";
-import { isTerminal, movesForward, type State } from "../protocol/state.ts";
+import { newCommandId } from "./id.ts";
+import type { CommandRecord } from "./run.ts";
+import { isTerminal, movesForward, type State } from "./state.ts";
 import { applyEvent, type CommandEvent } from "./projection.ts";
 
 const COMMAND = newCommandId(1_700_000_000_000);

@@ -1,0 +1,183 @@
+/**
+ * What every tab is shown of a fleet, kept once for all of them: nodes, the newest commands, what nodes measured of late, the
+ * newest alerts. Follows the live subjects with one subscription each, and is set right by the hub from time to time, so
+ * that what was missed while the link was down is missed for seconds only.
+ */
+import * as v from "valibot";
+import type { Fleet } from "../../client/fleet.ts";
+import type { Incoming, Subscription } from "../../nats/bus.ts";
+import { pause } from "../../os/pause.ts";
+import { XtaskError } from "../../protocol/error.ts";
+import { Alert, Event } from "../../protocol/event.ts";
+import { COMMANDS_SHOWN_MAX } from "../../protocol/limits.ts";
+import { Metrics } from "../../protocol/metrics.ts";
+import { Heartbeat, NodeRecord } from "../../protocol/node.ts";
+import { parseJson } from "../../protocol/parse.ts";
+import { applyEvent, isCommandEvent } from "../../protocol/projection.ts";
+import { CommandRecord } from "../../protocol/run.ts";
+import { ALERTS_ANY, eventsOf, HEARTBEATS, METRICS_ANY } from "../../protocol/subjects.ts";
+
+/** Options of {@linkcode openModel}. */
+export interface ModelOptions {
+  readonly fleet: Fleet;
+  readonly project: string;
+  /** Hears what cannot be followed. */
+  readonly log: (message: string) => void;
+}
+
+/** A node as the hub tells of it: its record, and when it was last heard of. */
+export const ShownNode = v.object({ ...NodeRecord.entries, seenAt: v.optional(v.string()) });
+/** A node as the hub tells of it. */
+export type ShownNode = v.InferOutput<typeof ShownNode>;
+
+/** What is shown of a fleet at a moment. Records are replaced, never changed: the same record is the same state. */
+export interface Model extends AsyncDisposable {
+  /** Grows with every change. */
+  readonly version: number;
+  /** Whether the hub answers. */
+  readonly linked: boolean;
+  /** By id. */
+  readonly nodes: ReadonlyMap<string, ShownNode>;
+  /** By id, oldest first. */
+  readonly commands: ReadonlyMap<string, CommandRecord>;
+  /** The newest samples of each node, oldest first. */
+  readonly samples: ReadonlyMap<string, readonly Metrics[]>;
+  /** Newest first. */
+  readonly alerts: readonly Alert[];
+  /** Calls back after each change; dispose of it to hear no more. */
+  onChange(hear: () => void): Disposable;
+  /** A command, also one that is too old to be kept. */
+  command(id: string): Promise<CommandRecord | undefined>;
+}
+
+/** The hub is asked for everything this often. */
+const RECONCILE_MS = 15_000;
+/** A node that comes or goes is looked up after this long, and others that do so meanwhile with it. */
+const GATHER_MS = 200;
+const SAMPLES_MAX = 60;
+const ALERTS_MAX = 100;
+
+const Nodes = v.object({ nodes: v.array(ShownNode) });
+const Commands = v.object({ commands: v.array(CommandRecord) });
+
+/** Opens a model. It is filled when this resolves, or empty where no hub answers. */
+export async function openModel({ fleet, project, log }: ModelOptions): Promise<Model> {
+  const { bus } = fleet;
+  const stop = new AbortController();
+  const listeners = new Set<() => void>();
+  const nodes = new Map<string, ShownNode>();
+  let commands = new Map<string, CommandRecord>();
+  const samples = new Map<string, readonly Metrics[]>();
+  let alerts: readonly Alert[] = [];
+  let [version, linked] = [0, false];
+
+  const changed = () => {
+    version++;
+    for (const hear of listeners) hear();
+  };
+  const bounded = (all: Map<string, CommandRecord>) =>
+    new Map([...all].sort(([a], [b]) => a < b ? -1 : 1).slice(-COMMANDS_SHOWN_MAX));
+  const reconcile = async () => {
+    try {
+      const [known, listed] = await Promise.all([
+        fleet.hub("node", "list", {}, Nodes),
+        fleet.hub("command", "list", { limit: COMMANDS_SHOWN_MAX }, Commands),
+      ]);
+      nodes.clear();
+      for (const node of known.nodes) nodes.set(node.id, node);
+      for (const id of samples.keys()) if (!nodes.has(id)) samples.delete(id);
+      commands = bounded(new Map(listed.commands.map((command) => [command.id, command])));
+      linked = true;
+    } catch (error) {
+      if (linked) log(`the hub does not answer: ${XtaskError.from(error).message}`);
+      linked = false;
+    }
+    changed();
+  };
+
+  let wanted = Promise.withResolvers<void>();
+  const following = (async () => {
+    while (!stop.signal.aborted) {
+      await Promise.race([pause(RECONCILE_MS, stop.signal), wanted.promise]);
+      wanted = Promise.withResolvers();
+      await pause(GATHER_MS, stop.signal);
+      if (!stop.signal.aborted) await reconcile();
+    }
+  })();
+
+  const hears: Readonly<Record<string, (message: Incoming) => void>> = {
+    [HEARTBEATS]: (message) => {
+      // What says that a node is gone comes this way too, and comes as an event as well.
+      if (message.header("Nats-Marker-Reason") !== undefined) return;
+      const { id, instance, at: _, digest: __, ...beat } = parseJson(Heartbeat, message.text(), "heartbeat");
+      const before = nodes.get(id);
+      if (before === undefined || before.instance !== instance) return wanted.resolve();
+      const since = before.state === beat.state ? before.since : new Date().toISOString();
+      nodes.set(id, { ...before, ...beat, since, seenAt: new Date().toISOString() });
+    },
+    [eventsOf(project)]: (message) => {
+      const event = parseJson(Event, message.text(), "event");
+      if (!isCommandEvent(event)) return wanted.resolve();
+      commands.set(event.command, applyEvent(commands.get(event.command), event));
+      if (commands.size > COMMANDS_SHOWN_MAX) commands = bounded(commands);
+    },
+    [METRICS_ANY]: (message) => {
+      const sample = parseJson(Metrics, message.text(), "metrics");
+      samples.set(sample.node, [...samples.get(sample.node) ?? [], sample].slice(-SAMPLES_MAX));
+    },
+    [ALERTS_ANY]: (message) => {
+      alerts = [parseJson(Alert, message.text(), "alert"), ...alerts].slice(0, ALERTS_MAX);
+    },
+  };
+  const subscriptions: Subscription[] = Object.entries(hears).map(([subject, hear]) =>
+    bus.subscribe(subject, (message) => {
+      try {
+        hear(message);
+      } catch (error) {
+        // Of another version, or nonsense: the page goes on without it.
+        log(`${subject}: ${XtaskError.from(error).message}`);
+      }
+      changed();
+    })
+  );
+  await bus.flush();
+  await reconcile();
+
+  return {
+    get version() {
+      return version;
+    },
+    get linked() {
+      return linked && bus.up;
+    },
+    nodes,
+    get commands() {
+      return commands;
+    },
+    samples,
+    get alerts() {
+      return alerts;
+    },
+    onChange(hear) {
+      listeners.add(hear);
+      return { [Symbol.dispose]: () => void listeners.delete(hear) };
+    },
+    async command(id) {
+      const known = commands.get(id);
+      if (known !== undefined) return known;
+      try {
+        return await fleet.hub("command", "show", { id }, CommandRecord);
+      } catch (error) {
+        if (XtaskError.from(error).code === "not_found") return undefined;
+        throw error;
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      wanted.resolve();
+      for (const subscription of subscriptions) subscription[Symbol.dispose]();
+      listeners.clear();
+      await following;
+    },
+  };
+}

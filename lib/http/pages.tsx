@@ -1,0 +1,213 @@
+/**
+ * The pages. To add one: a view here (what it needs of its address, its title, its frames), a line in `NAVIGATION` of
+ * ui/layout.tsx where it is to be found. A view's frames are rendered into the page and, by the same function, kept up to
+ * date over `/events`.
+ */
+import { Hono } from "hono";
+import type { Child } from "hono/jsx";
+import { CommandId, isId } from "../protocol/id.ts";
+import { XtaskError } from "../protocol/error.ts";
+import { parse } from "../protocol/parse.ts";
+import { isTerminal, STATES } from "../protocol/state.ts";
+import { parseSelector } from "../protocol/selector.ts";
+import type { CommandRecord } from "../protocol/run.ts";
+import { commandFrame } from "../../ui/command.tsx";
+import { commandsFrame } from "../../ui/commands.tsx";
+import { fleetFrame, type FleetNode } from "../../ui/fleet.tsx";
+import type { Frame } from "../../ui/frame.ts";
+import { chromeFrame, Layout } from "../../ui/layout.tsx";
+import { nodeFrame, offersFrame } from "../../ui/node.tsx";
+import { commandWords } from "../../ui/parts.tsx";
+import { CommandSearch, FleetSearch } from "../../ui/search.tsx";
+import type { HttpContext, HttpEnv } from "./context.ts";
+import type { Model } from "./live/model.ts";
+import { tabStream } from "./live/tab.ts";
+import { staticFiles } from "./static.ts";
+
+/** Options of {@linkcode pageRoutes}. */
+export interface PageOptions {
+  readonly model: Model;
+  /** The text of Datastar. */
+  readonly datastar: string;
+  readonly log: (message: string) => void;
+}
+
+type Query = Readonly<Record<string, string>>;
+
+/** What can be looked at. */
+interface View {
+  /** Its name in {@linkcode NAVIGATION}, or of the one that leads to it. */
+  readonly current: string;
+  /** @throws {XtaskError} `not_found` where there is nothing to look at */
+  readonly open: (model: Model, query: Query) => Promise<Opened> | Opened;
+}
+
+interface Opened {
+  readonly title: string;
+  readonly frames: () => Promise<readonly Frame[]> | readonly Frame[];
+  /** What stands above the frames and does not change by itself. */
+  readonly head?: Child;
+}
+
+const VIEWS: Readonly<Record<string, View>> = {
+  fleet: {
+    current: "fleet",
+    open: (model, query) => ({
+      title: "Fleet",
+      head: <FleetSearch search={query.search ?? ""} select={query.select ?? ""} />,
+      frames: () => [fleetFrame(chosenNodes(model, query))],
+    }),
+  },
+  node: {
+    current: "fleet",
+    open(model, { id = "" }) {
+      const found = () => {
+        const record = isId(id) ? model.nodes.get(id) : undefined;
+        if (record !== undefined) return { record, samples: model.samples.get(id) ?? [] };
+        throw new XtaskError("not_found", `There is no node '${id.slice(0, 63)}'`, { details: ["see the fleet: /"] });
+      };
+      found();
+      return {
+        title: id,
+        frames: () => {
+          const node = found();
+          const recent = newestFirst(model).filter(({ runs }) => Object.hasOwn(runs, id)).slice(0, RECENT_MAX);
+          return [nodeFrame(node), offersFrame(node), commandsFrame("recent", recent, false)];
+        },
+      };
+    },
+  },
+  commands: {
+    current: "commands",
+    open: (model, query) => ({
+      title: "Commands",
+      head: <CommandSearch search={query.search ?? ""} state={query.state ?? ""} node={query.node ?? ""} />,
+      frames: () => {
+        const filtered = Object.values(query).some((value) => value !== "");
+        return [commandsFrame("commands", chosenCommands(model, query), filtered)];
+      },
+    }),
+  },
+  command: {
+    current: "commands",
+    async open(model, { id }) {
+      const asked = parse(CommandId, id, "command id");
+      const found = async () => {
+        const command = await model.command(asked);
+        if (command === undefined) throw new XtaskError("not_found", `There is no command ${asked}`);
+        return command;
+      };
+      const { capability, verb, input } = await found();
+      return {
+        title: commandWords(capability, verb, input),
+        frames: async () => [commandFrame(await found(), Date.now())],
+      };
+    },
+  },
+};
+
+const RECENT_MAX = 20;
+const LISTED_MAX = 200;
+
+/** The routes of the page. */
+export function pageRoutes({ model, datastar, log }: PageOptions): Hono<HttpEnv> {
+  const files = staticFiles(datastar);
+  const page = (name: string) => async (context: HttpContext) => {
+    const view = VIEWS[name] as View;
+    const query = { ...context.req.query(), ...context.req.param() };
+    const { title, head, frames } = await view.open(model, query);
+    const made = await frames();
+    const events = `/events?${new URLSearchParams({ ...query, view: name, project: context.get("project") })}`;
+    return context.html(
+      "<!DOCTYPE html>" + String(
+        <Layout
+          {...{
+            title,
+            current: view.current,
+            project: context.get("project"),
+            nonce: context.get("nonce"),
+            files,
+            events,
+          }}
+        >
+          {head}
+          <div dangerouslySetInnerHTML={{ __html: made.map(({ html }) => html).join("") }} />
+        </Layout>,
+      ),
+    );
+  };
+  return new Hono<HttpEnv>()
+    .route("/", files.routes)
+    .get("/", page("fleet"))
+    .get("/nodes/:id", page("node"))
+    .get("/commands", page("commands"))
+    .get("/commands/:id", page("command"))
+    .get("/events", async (context) => {
+      const { view: name = "", ...query } = context.req.query();
+      const view = Object.hasOwn(VIEWS, name) ? VIEWS[name] : undefined;
+      if (view === undefined) throw new XtaskError("not_found", `There is no view '${name.slice(0, 40)}'`);
+      const { frames } = await view.open(model, query);
+      const { signal } = context.get("caller");
+      const place = context.get("streams").take(context.get("caller"));
+      const stream = tabStream({
+        frames: async () => [chromeOf(model), ...await frames()],
+        onChange: (hear) => model.onChange(hear),
+        signal,
+        onEnd: () => place[Symbol.dispose](),
+        onTrouble: (error) => log(`view ${name}: ${XtaskError.from(error).message}`),
+      });
+      return context.body(stream, 200, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
+    });
+}
+
+function chromeOf({ nodes, commands }: Model): Frame {
+  const all = [...nodes.values()];
+  return chromeFrame({
+    online: all.filter(({ state }) => state !== "offline").length,
+    total: all.length,
+    running: [...commands.values()].filter(({ runs }) =>
+      Object.values(runs).some(({ state }) => !isTerminal(state))
+    ).length,
+  });
+}
+
+function chosenNodes({ nodes, samples }: Model, { search = "", select = "" }: Query) {
+  const all = [...nodes.values()].sort((a, b) => a.id < b.id ? -1 : 1);
+  const words = search.toLowerCase().split(/\s+/).filter((word) => word !== "");
+  let matches = (_node: typeof all[number]) => true;
+  let wrong: { wrong?: string } = {};
+  try {
+    if (select.trim() !== "") matches = parseSelector(select);
+  } catch (error) {
+    wrong = { wrong: XtaskError.from(error).message };
+    matches = () => false;
+  }
+  const shown: FleetNode[] = all.filter(matches).filter((node) => {
+    const text = [
+      node.id,
+      node.hostname,
+      node.platform.os,
+      node.platform.arch,
+      node.state,
+      ...Object.entries(node.labels).flat(),
+      ...node.tasks.map(({ name }) => name),
+    ]
+      .join(" ").toLowerCase();
+    return words.every((word) => text.includes(word));
+  }).map((record) => ({ record, samples: samples.get(record.id) ?? [] }));
+  return { nodes: shown, total: all.length, ...wrong };
+}
+
+function newestFirst({ commands }: Model): CommandRecord[] {
+  return [...commands.values()].sort((a, b) => a.id < b.id ? 1 : -1);
+}
+
+function chosenCommands(model: Model, { search = "", state = "", node = "" }: Query): CommandRecord[] {
+  const wanted = STATES.find((one) => one === state);
+  const text = search.toLowerCase();
+  return newestFirst(model).filter(({ capability, verb, input, runs }) => {
+    const of = Object.entries(runs).filter(([id]) => node === "" || id === node);
+    return of.length > 0 && (wanted === undefined || of.some(([, run]) => run.state === wanted)) &&
+      commandWords(capability, verb, input).toLowerCase().includes(text);
+  }).slice(0, LISTED_MAX);
+}

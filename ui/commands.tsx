@@ -1,0 +1,87 @@
+/** Commands: the list of them, newest first. */
+import type { CommandRecord } from "../lib/protocol/run.ts";
+import type { Frame } from "./frame.ts";
+import { commandWords, elementId, Empty, State } from "./parts.tsx";
+import { Ago, duration } from "./time.tsx";
+
+type Run = CommandRecord["runs"][string];
+
+/** A list of commands. `id` is that of its element. */
+export function commandsFrame(id: string, commands: readonly CommandRecord[], filtered: boolean): Frame {
+  const parts = commands.map((command) => ({
+    id: elementId(`${id}-row`, command.id),
+    html: String(<CommandRow list={id} command={command} />),
+  }));
+  const html = String(
+    <section id={id} aria-label="Commands">
+      {commands.length === 0
+        ? (
+          <Empty title={filtered ? "No command matches" : "Nothing has been asked yet"}>
+            {!filtered && (
+              <p>
+                Press <kbd>Ctrl</kbd> <kbd>K</kbd> and type, for example, <code>task build --on all</code>.
+              </p>
+            )}
+          </Empty>
+        )
+        : (
+          <table class="rows">
+            <thead>
+              <tr>
+                <th scope="col">Command</th>
+                <th scope="col">State</th>
+                <th scope="col">Nodes</th>
+                <th scope="col">Took</th>
+                <th scope="col">Asked</th>
+              </tr>
+            </thead>
+            <tbody dangerouslySetInnerHTML={{ __html: parts.map(({ html }) => html).join("") }} />
+          </table>
+        )}
+    </section>,
+  );
+  return { id, parts, html };
+}
+
+function CommandRow({ list, command }: { readonly list: string; readonly command: CommandRecord }) {
+  const runs = Object.values(command.runs);
+  const took = Math.max(0, ...runs.map(({ durationMs }) => durationMs ?? 0));
+  return (
+    <tr id={elementId(`${list}-row`, command.id)}>
+      <td data-label="Command">
+        <a href={`/commands/${command.id}`} data-key-item>
+          <code>{commandWords(command.capability, command.verb, command.input)}</code>
+        </a>
+      </td>
+      <td data-label="State">
+        <State of={overall(runs)} />
+      </td>
+      <td data-label="Nodes">{nodesText(command)}</td>
+      <td data-label="Took">{took > 0 ? duration(took) : "–"}</td>
+      <td data-label="Asked">
+        <Ago at={command.acceptedAt} />
+      </td>
+    </tr>
+  );
+}
+
+function nodesText({ runs }: CommandRecord): string {
+  const names = Object.keys(runs);
+  return names.length <= 2 ? names.join(", ") : `${names.length} nodes`;
+}
+
+const WORST_FIRST = [
+  "running",
+  "accepted",
+  "queued",
+  "failed",
+  "interrupted",
+  "refused",
+  "expired",
+  "cancelled",
+] as const;
+
+/** The state of a command as a whole: what still goes on, else the worst that came of it. */
+export function overall(runs: readonly Pick<Run, "state">[]): Run["state"] {
+  return WORST_FIRST.find((state) => runs.some((run) => run.state === state)) ?? "succeeded";
+}

@@ -1,0 +1,183 @@
+/** What stands around every view: where one is, where one can go, whether what is shown is live. */
+import type { Child } from "hono/jsx";
+import type { Frame } from "./frame.ts";
+
+/** Where the page's own files are. */
+export interface Files {
+  readonly css: string;
+  readonly app: string;
+  readonly datastar: string;
+}
+
+/** The views of the navigation, in order, with the key that leads there after `g`. */
+export const NAVIGATION = [
+  { name: "fleet", title: "Fleet", path: "/", key: "f", icon: "M3 4h14v5H3zM3 11h14v5H3zM6 6.5h.01M6 13.5h.01" },
+  { name: "commands", title: "Commands", path: "/commands", key: "h", icon: "M4 6l4 4-4 4M10 15h6" },
+] as const satisfies readonly { name: string; title: string; path: string; key: string; icon: string }[];
+
+/** Options of {@linkcode Layout}. */
+export interface LayoutOptions {
+  readonly title: string;
+  /** The name of the view in {@linkcode NAVIGATION}. */
+  readonly current: string;
+  readonly project: string;
+  readonly nonce: string;
+  readonly files: Files;
+  /** Where this view's events come from. */
+  readonly events: string;
+  readonly children?: Child;
+}
+
+/** What every page keeps up to date beside its view. */
+export function chromeFrame({ online, total, running }: { online: number; total: number; running: number }): Frame {
+  const html = String(
+    <p id="chrome" class="status-line" data-running={String(running)}>
+      <span>{online} of {total} nodes online</span>
+      <span>{running === 0 ? "nothing runs" : running === 1 ? "1 command runs" : `${running} commands run`}</span>
+    </p>,
+  );
+  return { id: "chrome", parts: [], html };
+}
+
+/** A whole page. */
+export function Layout({ title, current, project, nonce, files, events, children }: LayoutOptions) {
+  // A stream that ends is opened again, for ever; nothing of the page's state is put into its address.
+  const stream =
+    `@get('${events}', {retry: 'always', retryMaxCount: 1e9, retryMaxWait: 5000, filterSignals: {include: /^$/}, requestCancellation: 'cleanup'})`;
+  return (
+    <html lang="en" data-nonce={nonce} data-link="connecting">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover" />
+        <meta name="color-scheme" content="light dark" />
+        <title>{title} · xtask</title>
+        <link rel="icon" href="data:," />
+        <link rel="stylesheet" href={files.css} />
+        <script nonce={nonce} src={files.app}></script>
+        <script nonce={nonce} type="module" src={files.datastar}></script>
+      </head>
+      <body>
+        <a class="skip" href="#main">Skip to the content</a>
+        <header class="top">
+          <a class="brand" href="/" aria-label="xtask, to the fleet">xtask</a>
+          <label class="project">
+            <span class="visually-hidden">Project</span>
+            <select id="project" name="project">
+              <option value={project}>{project}</option>
+            </select>
+          </label>
+          <p id="chrome" class="status-line"></p>
+          <p id="link" class="link" role="status" aria-live="polite">
+            <span data-link-text>connecting</span>
+          </p>
+          <button type="button" class="run" data-open-console>
+            <span>Run</span> <kbd>Ctrl K</kbd>
+          </button>
+          <button type="button" class="quiet" data-theme-button aria-label="Theme: as the system">◐</button>
+          <button type="button" class="quiet" data-open-keys aria-label="Keys">?</button>
+        </header>
+        <nav class="nav" aria-label="Views">
+          <ul>
+            {NAVIGATION.map(({ name, title, path, icon, key }) => (
+              <li key={name}>
+                <a href={path} aria-current={name === current ? "page" : undefined} data-go={key}>
+                  <svg viewBox="0 0 20 20" aria-hidden="true">
+                    <path d={icon} />
+                  </svg>
+                  <span>{title}</span>
+                </a>
+              </li>
+            ))}
+          </ul>
+        </nav>
+        <main id="main" tabindex={-1}>
+          <h1>{title}</h1>
+          <div id="lost" class="problem" role="alert" hidden>
+            The connection is lost. What you see may be old; this heals by itself.
+          </div>
+          {children}
+        </main>
+        <div id="live" {...{ "data-init": stream, "data-on:xtask-reopen": stream }}></div>
+        <Console />
+        <Keys />
+      </body>
+    </html>
+  );
+}
+
+function Console() {
+  return (
+    <dialog id="console" aria-labelledby="console-title">
+      <form id="console-form" method="dialog">
+        <h2 id="console-title" class="visually-hidden">Run a command</h2>
+        <input
+          id="console-words"
+          name="command"
+          type="text"
+          autocomplete="off"
+          autocapitalize="off"
+          spellcheck={false}
+          role="combobox"
+          aria-expanded="true"
+          aria-controls="console-list"
+          aria-autocomplete="list"
+          aria-label="What to run, as after xtask: task build --on all"
+          placeholder="task build --on all"
+        />
+        <ul id="console-list" role="listbox" aria-label="Suggestions"></ul>
+        <p id="console-meant" class="console-meant" role="status"></p>
+        <p id="console-problem" class="problem" role="alert" hidden></p>
+        <p class="console-foot">
+          <span>
+            <kbd>Tab</kbd> completes
+          </span>
+          <span>
+            <kbd>↑</kbd>
+            <kbd>↓</kbd> choose
+          </span>
+          <span>
+            <kbd>Enter</kbd> runs
+          </span>
+          <span>
+            <kbd>Esc</kbd> closes
+          </span>
+          <button type="submit" class="run">Run</button>
+        </p>
+      </form>
+    </dialog>
+  );
+}
+
+const KEYS = [
+  ["Ctrl K", "Run something"],
+  ["/", "Search"],
+  ...NAVIGATION.map(({ key, title }) => [`g ${key}`, title]),
+  ["j  k", "Next, previous in a list"],
+  ["Enter", "Open"],
+  ["Esc", "Close"],
+  ["?", "This list"],
+] as const;
+
+function Keys() {
+  return (
+    <dialog id="keys" aria-labelledby="keys-title">
+      <h2 id="keys-title">Keys</h2>
+      <dl class="keys">
+        {KEYS.map(([key, what]) => (
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+      <label>
+        <input type="checkbox" id="single-keys" /> Single keys do something
+      </label>
+      <form method="dialog">
+        <button type="submit">Close</button>
+      </form>
+    </dialog>
+  );
+}

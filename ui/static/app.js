@@ -1,0 +1,272 @@
+// What the page does in the browser beside Datastar: theme, keys, times, the state of the link, the console.
+// Everything that is written is written as text.
+(() => {
+  const root = document.documentElement;
+  const one = (selector, within = document) => within.querySelector(selector);
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+  // Kept in the browser; where that is forbidden, the page's own choices do.
+  const kept = {
+    get(name) {
+      try {
+        return localStorage.getItem(`xtask.${name}`);
+      } catch {
+        return null;
+      }
+    },
+    set(name, value) {
+      try {
+        if (value === null) localStorage.removeItem(`xtask.${name}`);
+        else localStorage.setItem(`xtask.${name}`, value);
+      } catch {
+        // It holds until the page is left.
+      }
+    },
+  };
+
+  const THEMES = { system: ["◐", "as the system"], light: ["☀", "light"], dark: ["☾", "dark"] };
+  const showTheme = () => {
+    const theme = kept.get("theme") ?? "system";
+    if (theme === "system") delete root.dataset.theme;
+    else root.dataset.theme = theme;
+    const button = one("[data-theme-button]");
+    if (button === null) return;
+    const [sign, words] = THEMES[theme] ?? THEMES.system;
+    button.textContent = sign;
+    button.setAttribute("aria-label", `Theme: ${words}`);
+  };
+  showTheme();
+
+  // The link: Datastar tells of its requests by events; silence is told by a clock.
+  const SILENT_MS = 45_000;
+  const LINKS = { connecting: "connecting", live: "live", lost: "reconnecting" };
+  let heardAt = Date.now();
+  const showLink = (link) => {
+    if (root.dataset.link === link) return;
+    root.dataset.link = link;
+    const text = one("[data-link-text]");
+    if (text !== null) text.textContent = LINKS[link];
+    const lost = one("#lost");
+    if (lost !== null) lost.hidden = link !== "lost";
+  };
+  document.addEventListener("datastar-fetch", ({ detail }) => {
+    if (detail.el?.id !== "live") return;
+    if (detail.type.startsWith("datastar-")) {
+      heardAt = Date.now();
+      showLink("live");
+    } else if (["retrying", "error", "retries-failed"].includes(detail.type)) showLink("lost");
+  });
+  setInterval(() => {
+    if (document.hidden || Date.now() - heardAt < SILENT_MS) return;
+    heardAt = Date.now();
+    showLink("lost");
+    one("#live")?.dispatchEvent(new CustomEvent("xtask-reopen"));
+  }, 5_000);
+
+  const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
+  const sinceWords = (at, lasts) => {
+    const seconds = Math.max(0, Math.round((Date.now() - Date.parse(at)) / 1_000));
+    if (seconds < 2) return lasts ? "a moment" : "just now";
+    const [unit, size] = UNITS.find(([, size]) => seconds >= size);
+    return `${Math.floor(seconds / size)} ${unit}${lasts ? "" : " ago"}`;
+  };
+  const showTimes = () => {
+    for (const time of all("time[data-ago]")) {
+      const text = sinceWords(time.dateTime, time.dataset.ago === "lasts");
+      if (time.textContent !== text) time.textContent = text;
+    }
+  };
+
+  const showTitle = () => {
+    const running = Number(one("#chrome")?.dataset.running ?? 0);
+    const plain = document.title.replace(/^\(\d+\) /, "");
+    const title = running > 0 ? `(${running}) ${plain}` : plain;
+    if (document.title !== title) document.title = title;
+  };
+
+  /** @returns {Promise<unknown>} what the API answers; rejects with what it says is wrong */
+  const post = async (path, body = {}) => {
+    const response = await fetch(path, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "application/json" },
+      body: JSON.stringify(body),
+    });
+    const answer = response.status === 204 ? {} : await response.json();
+    if (response.ok) return answer;
+    const { message = `The server answered ${response.status}`, details = [] } = answer.error ?? {};
+    throw new Error([message, ...details].join("; "));
+  };
+
+  const console_ = (() => {
+    let words = [];
+    let chosen = -1;
+    let asked = 0;
+    const dialog = () => one("#console");
+    const input = () => one("#console-words");
+    const list = () => one("#console-list");
+    const problem = (text) => {
+      const element = one("#console-problem");
+      element.hidden = text === "";
+      element.textContent = text;
+    };
+    const choose = (at) => {
+      const items = all("li", list());
+      chosen = items.length === 0 ? -1 : (at + items.length) % items.length;
+      items.forEach((item, place) => item.setAttribute("aria-selected", String(place === chosen)));
+      const item = items[chosen];
+      if (item === undefined) return input().removeAttribute("aria-activedescendant");
+      input().setAttribute("aria-activedescendant", item.id);
+      item.scrollIntoView({ block: "nearest" });
+    };
+    const take = (place) => {
+      const completion = words[place]?.completion;
+      if (completion === undefined) return;
+      const field = input();
+      field.value = `${field.value.replace(/\S*$/, "")}${completion} `;
+      field.focus();
+      suggest();
+    };
+    const suggest = async () => {
+      const turn = ++asked;
+      const query = new URLSearchParams({ words: input().value });
+      const response = await fetch(`/console?${query}`, { headers: { accept: "application/json" } }).catch(() => null);
+      if (turn !== asked || !response?.ok) return;
+      const answer = await response.json();
+      words = answer.suggestions;
+      one("#console-meant").textContent = answer.meant;
+      list().replaceChildren(...words.map(({ completion, brief }, place) => {
+        const item = document.createElement("li");
+        item.id = `suggestion-${place}`;
+        item.role = "option";
+        const name = document.createElement("code");
+        name.textContent = completion;
+        const what = document.createElement("span");
+        what.textContent = brief;
+        item.append(name, what);
+        item.addEventListener("click", () => take(place));
+        return item;
+      }));
+      choose(-1);
+      chosen = -1;
+      all("li", list()).forEach((item) => item.setAttribute("aria-selected", "false"));
+    };
+    return {
+      open(text) {
+        problem("");
+        if (text !== undefined) input().value = text;
+        if (!dialog().open) dialog().showModal();
+        const field = input();
+        field.focus();
+        // Where words are missing in the middle, that is where to type.
+        const gap = field.value.indexOf("  ");
+        const at = gap < 0 ? field.value.length : gap + 1;
+        field.setSelectionRange(at, at);
+        suggest();
+      },
+      wire() {
+        input().addEventListener("input", suggest);
+        input().addEventListener("keydown", (event) => {
+          if (event.key === "ArrowDown") choose(chosen + 1);
+          else if (event.key === "ArrowUp") choose(chosen - 1);
+          else if (event.key === "Tab" && !event.shiftKey && words.length > 0) take(Math.max(0, chosen));
+          else if (event.key === "Enter" && chosen >= 0) take(chosen);
+          else return;
+          event.preventDefault();
+        });
+        one("#console-form").addEventListener("submit", async (event) => {
+          event.preventDefault();
+          problem("");
+          const button = one("#console-form button[type=submit]");
+          button.disabled = true;
+          try {
+            const { id } = await post("/api/v1/tasks", { command: input().value.trim() });
+            location.href = `/commands/${id}`;
+          } catch (error) {
+            problem(error.message);
+          } finally {
+            button.disabled = false;
+          }
+        });
+      },
+    };
+  })();
+
+  const singleKeys = () => kept.get("single-keys") !== "off";
+  let before = "";
+  document.addEventListener("keydown", (event) => {
+    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      return console_.open();
+    }
+    const typing = event.target.closest("input, textarea, select, [contenteditable]") !== null;
+    if (typing || one("dialog[open]") !== null || event.ctrlKey || event.metaKey || event.altKey || !singleKeys()) {
+      return;
+    }
+    const [last, key] = [before, event.key];
+    before = key === "g" ? "g" : "";
+    if (last === "g") {
+      const link = one(`[data-go="${CSS.escape(key)}"]`);
+      if (link !== null) link.click();
+    } else if (key === "?") one("#keys").showModal();
+    else if (key === "/") (one("[data-search]") ?? document.body).focus();
+    else if (key === "j" || key === "k") step(key === "j" ? 1 : -1);
+    else return;
+    event.preventDefault();
+  });
+
+  const step = (by) => {
+    const items = all("[data-key-item]");
+    const at = items.indexOf(document.activeElement);
+    items[at < 0 ? (by > 0 ? 0 : items.length - 1) : Math.min(items.length - 1, Math.max(0, at + by))]?.focus();
+  };
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.("button");
+    if (!button) return;
+    if (button.matches("[data-open-console]")) return console_.open();
+    if (button.dataset.console !== undefined) return console_.open(button.dataset.console);
+    if (button.matches("[data-open-keys]")) return one("#keys").showModal();
+    if (button.matches("[data-theme-button]")) {
+      const names = Object.keys(THEMES);
+      const next = names[(names.indexOf(kept.get("theme") ?? "system") + 1) % names.length];
+      kept.set("theme", next === "system" ? null : next);
+      return showTheme();
+    }
+    if (button.dataset.post !== undefined) {
+      button.disabled = true;
+      try {
+        const answer = await post(button.dataset.post);
+        const then = button.dataset.then;
+        if (then !== undefined) location.href = then.replace("{id}", encodeURIComponent(answer.id));
+      } catch (error) {
+        const note = document.createElement("p");
+        note.className = "problem";
+        note.role = "alert";
+        note.textContent = error.message;
+        one("main").prepend(note);
+      } finally {
+        button.disabled = false;
+      }
+    }
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    showTheme();
+    showTimes();
+    showTitle();
+    setInterval(showTimes, 1_000);
+    new MutationObserver(() => {
+      showTimes();
+      showTitle();
+    }).observe(document.body, {
+      childList: true,
+      subtree: true,
+      attributes: true,
+      attributeFilter: ["datetime", "data-running"],
+    });
+    console_.wire();
+    const box = one("#single-keys");
+    box.checked = singleKeys();
+    box.addEventListener("change", () => kept.set("single-keys", box.checked ? null : "off"));
+  });
+})();
