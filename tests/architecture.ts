@@ -12,9 +12,9 @@ interface Area {
 }
 
 const LEAVES = ["lib/protocol", "lib/os"];
-const CONTRACTS = ["lib/capability/define.ts", "lib/capability/registry.ts"];
+const CONTRACTS = ["lib/capability/define.ts", "lib/capability/fields.ts", "lib/capability/registry.ts"];
 const TRANSPORT = {
-  may: [...LEAVES, "lib/nats", "lib/auth", "lib/client", "ui", ...CONTRACTS],
+  may: [...LEAVES, "lib/nats", "lib/auth", "lib/client", "lib/words", "ui", ...CONTRACTS],
   why: "a transport adapts what capabilities declare; it runs none of them",
 };
 
@@ -32,6 +32,7 @@ export const AREAS: Readonly<Record<string, Area>> = {
   },
   "lib/hub": { may: [...LEAVES, "lib/nats", "lib/auth"], why: "the hub decides, nodes run" },
   "lib/client": { may: [...LEAVES, "lib/nats"], why: "a program that drives a fleet needs no agent and no hub in it" },
+  "lib/words": { may: [...LEAVES, ...CONTRACTS], why: "what is typed means the same in a terminal and on the page" },
   "lib/http": TRANSPORT,
   "lib/mcp": TRANSPORT,
   "lib/cli": { may: ["*"], why: "the command line sits on top" },

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { PLACEMENT_NAMES } from "../cli/invoke.ts";
+import { PLACEMENT_NAMES } from "../words/verb_command.ts";
 import { RESERVED_IDS } from "../protocol/id.ts";
 import type { Verb } from "./define.ts";
 import { fieldsOf } from "./fields.ts";

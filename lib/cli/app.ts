@@ -11,7 +11,7 @@ import {
 import type { Capability } from "../capability/define.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { BUILT_INS } from "./built_ins.ts";
-import { verbCommand } from "./invoke.ts";
+import { capabilityCommands } from "../words/verb_command.ts";
 import type { Shell } from "./shell.ts";
 import { styled } from "./terminal.ts";
 
@@ -28,17 +28,16 @@ export interface Meant {
   readonly builtIns: readonly string[];
 }
 
+async function loadExecute() {
+  const { execute }: typeof import("./execute.ts") = await import("./execute.ts" as string);
+  return execute;
+}
+
 /** The application with the commands that this invocation may mean. */
 export function buildXtask({ capabilities, builtIns }: Meant, color: boolean): Application<Context> {
-  const derived: Routes = Object.fromEntries(capabilities.map((capability) => [
-    capability.name,
-    buildRouteMap({
-      docs: { brief: capability.summary },
-      routes: Object.fromEntries(
-        Object.entries(capability.verbs).map(([name, verb]) => [name, verbCommand(capability, name, verb)]),
-      ),
-    }),
-  ]));
+  const derived: Routes = Object.fromEntries(
+    capabilities.map((capability) => [capability.name, capabilityCommands<Context>(capability, loadExecute)]),
+  );
   return buildApplication<Context>(
     buildRouteMap({
       docs: { brief: "Run your Taskfile's tasks on every machine of the team" },

@@ -3,7 +3,7 @@ import { proposeCompletions } from "@stricli/core";
 import { fieldsOf } from "../capability/fields.ts";
 import { CAPABILITY_NAMES, loadCapability } from "../capability/registry.ts";
 import { buildXtask, BUILT_IN_NAMES } from "./app.ts";
-import { PLACEMENT_NAMES } from "./invoke.ts";
+import { PLACEMENT_NAMES } from "../words/verb_command.ts";
 import { createShell } from "./shell.ts";
 
 const capabilities = await Promise.all(CAPABILITY_NAMES.map(loadCapability));

@@ -2,7 +2,7 @@
 import type { Capability } from "../capability/define.ts";
 import { runHere } from "../capability/here.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
-import { deadlineOf, type Typed } from "./placement.ts";
+import { deadlineOf, type Typed } from "../words/placement.ts";
 import type { Shell } from "./shell.ts";
 
 /** Runs it and sets the exit code. */

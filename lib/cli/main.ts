@@ -1,9 +1,9 @@
 /** From arguments to a command. Only what the first word needs is loaded. */
 import { proposeCompletions, run } from "@stricli/core";
 import { CAPABILITY_NAMES, isCapabilityName, loadCapability } from "../capability/registry.ts";
-import type { Capability } from "../capability/define.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { buildXtask, BUILT_IN_NAMES, errorText, type Meant } from "./app.ts";
+import { withDefaultVerb } from "../words/verb_command.ts";
 import { createShell } from "./shell.ts";
 
 /** Runs xtask with these arguments; resolves to the exit code. */
@@ -13,14 +13,11 @@ export async function main(args: readonly string[]): Promise<number> {
   const shell = createShell(rest);
   try {
     if (own[0] === "__complete") return await complete(own.slice(1), shell);
-    const words = own.length > 0 ? [...own] : bare(shell.env);
+    let words = own.length > 0 ? [...own] : bare(shell.env);
     if (words[0] === "run") words.splice(0, 1, "task", "run");
     const meant = await meantBy(words[0]);
-    const [first, second] = words;
-    const capability = meant.capabilities.find(({ name }) => name === first);
-    if (capability !== undefined && takesDefaultVerb(capability, second)) {
-      words.splice(1, 0, defaultVerb(capability) as string);
-    }
+    const capability = meant.capabilities.find(({ name }) => name === words[0]);
+    if (capability !== undefined) words = withDefaultVerb(capability, words);
     await run(buildXtask(meant, shell.color), words, shell);
   } catch (thrown) {
     const error = XtaskError.from(thrown);
@@ -51,28 +48,12 @@ async function meantBy(word: string | undefined): Promise<Meant> {
   return { capabilities: await Promise.all(CAPABILITY_NAMES.map(loadCapability)), builtIns: BUILT_IN_NAMES };
 }
 
-function defaultVerb({ defaultVerb, verbs }: Capability): string | undefined {
-  const names = Object.keys(verbs);
-  return defaultVerb ?? (names.length === 1 ? names[0] : undefined);
-}
-
-function takesDefaultVerb(capability: Capability, word: string | undefined): boolean {
-  if (defaultVerb(capability) === undefined || (word !== undefined && Object.hasOwn(capability.verbs, word))) {
-    return false;
-  }
-  const help = word === undefined || ["--help", "-h", "--help-all", "-H"].includes(word);
-  return !help || Object.keys(capability.verbs).length === 1;
-}
-
 /** Prints what may stand in place of the last word: what completion scripts ask. */
 async function complete(words: readonly string[], shell: ReturnType<typeof createShell>): Promise<number> {
   const first = words[0];
   const meant = await meantBy(words.length > 1 ? first : undefined);
-  const inputs = [...words];
   const capability = meant.capabilities.find(({ name }) => name === first);
-  if (capability !== undefined && words.length > 2 && takesDefaultVerb(capability, words[1])) {
-    inputs.splice(1, 0, defaultVerb(capability) as string);
-  }
+  const inputs = capability !== undefined && words.length > 2 ? withDefaultVerb(capability, words) : [...words];
   for (const { completion, brief } of await proposeCompletions(buildXtask(meant, false), inputs, shell)) {
     shell.print(`${completion}\t${brief}`);
   }

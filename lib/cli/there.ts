@@ -7,7 +7,7 @@ import { parse } from "../protocol/parse.ts";
 import { isUnended, type Result } from "../protocol/run.ts";
 import { selectsOneNode } from "../protocol/selector.ts";
 import { runSubject } from "../protocol/subjects.ts";
-import { deadlineOf, type Typed } from "./placement.ts";
+import { deadlineOf, type Typed } from "../words/placement.ts";
 import { createReport, type Report } from "./report.ts";
 import { noneMatch, type Shell } from "./shell.ts";
 

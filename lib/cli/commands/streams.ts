@@ -12,7 +12,7 @@ import {
   metricsSubject,
   storedEvents,
 } from "../../protocol/subjects.ts";
-import { parseDuration } from "../duration.ts";
+import { parseDuration } from "../../words/duration.ts";
 import { LineWriter } from "../lines.ts";
 import type { Shell } from "../shell.ts";
 import { untilStopped } from "../signals.ts";

@@ -4,7 +4,7 @@ import { verb, type VerbCli } from "../capability/define.ts";
 import { fieldsOf } from "../capability/fields.ts";
 import task from "../capability/task.ts";
 import { parse } from "../protocol/parse.ts";
-import { inputOf } from "./invoke.ts";
+import { inputOf } from "./verb_command.ts";
 
 const INPUT = v.strictObject({
   image: v.string(),

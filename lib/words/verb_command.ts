@@ -1,10 +1,9 @@
-/** The command line of a capability's verb, derived from its definition: parse flags into input, run it here or there. */
-import { buildCommand, type Command } from "@stricli/core";
+/** The words of a capability's verb, derived from its definition: flags and positions become the verb's input. */
+import { buildCommand, buildRouteMap, type Command, type CommandContext, type RouteMap } from "@stricli/core";
 import type { Capability, Verb } from "../capability/define.ts";
 import { type Field, fieldsOf } from "../capability/fields.ts";
 import { XtaskError } from "../protocol/error.ts";
-import type { Placement } from "./placement.ts";
-import type { Shell } from "./shell.ts";
+import type { Placement, Typed } from "./placement.ts";
 
 type Flags = Placement & Readonly<Record<string, unknown>>;
 
@@ -58,8 +57,47 @@ const PLACEMENT_FLAGS = {
 /** Names of the flags that every command of a capability has, which no input may use. */
 export const PLACEMENT_NAMES = Object.keys(PLACEMENT_FLAGS);
 
+/** What a command needs of its surroundings to be read. */
+export interface WordsContext extends CommandContext {
+  /** What stood behind `--`. */
+  readonly rest: readonly string[];
+}
+
+/** Does what was typed. */
+export type Perform<C extends WordsContext> = (context: C, typed: Typed) => Promise<void>;
+
+/** The commands of a capability, each doing what `load` resolves to. */
+export function capabilityCommands<C extends WordsContext>(
+  capability: Capability,
+  load: () => Promise<Perform<C>>,
+): RouteMap<C> {
+  const verbs = Object.entries(capability.verbs);
+  return buildRouteMap({
+    docs: { brief: capability.summary },
+    routes: Object.fromEntries(verbs.map(([name, verb]) => [name, verbCommand(capability, name, verb, load)])),
+  });
+}
+
+/** The words with the verb that may be left out: `xtask which go` is `xtask which check go`. */
+export function withDefaultVerb(capability: Capability, words: readonly string[]): string[] {
+  const names = Object.keys(capability.verbs);
+  const implied = capability.defaultVerb ?? (names.length === 1 ? names[0] : undefined);
+  const [first, second, ...more] = words;
+  if (implied === undefined || first === undefined || (second !== undefined && names.includes(second))) {
+    return [...words];
+  }
+  const help = second === undefined || ["--help", "-h", "--help-all", "-H"].includes(second);
+  if (help && names.length > 1) return [...words];
+  return [first, implied, ...(second === undefined ? [] : [second]), ...more];
+}
+
 /** The command of one verb. */
-export function verbCommand(capability: Capability, verbName: string, verb: Verb): Command<Shell> {
+function verbCommand<C extends WordsContext>(
+  capability: Capability,
+  verbName: string,
+  verb: Verb,
+  load: () => Promise<Perform<C>>,
+): Command<C> {
   const fields = fieldsOf(verb.input);
   const positional = [verb.cli?.positional ?? []].flat().map((name) => field(fields, name));
   const flagged = fields.filter(({ name }) => !positional.some((other) => other.name === name));
@@ -73,9 +111,9 @@ export function verbCommand(capability: Capability, verbName: string, verb: Verb
       docs: { brief: verb.summary },
       parameters,
       loader: async () => {
-        const { execute }: typeof import("./execute.ts") = await import("./execute.ts" as string);
-        return async function (this: Shell, flags: Flags, ...args: unknown[]) {
-          await execute(this, {
+        const perform = await load();
+        return async function (this: C, flags: Flags, ...args: unknown[]) {
+          await perform(this, {
             capability,
             verb: verbName,
             input: inputOf(this.rest, fields, positional, verb, flags, args),
@@ -83,8 +121,8 @@ export function verbCommand(capability: Capability, verbName: string, verb: Verb
           });
         };
       },
-    } as unknown as Parameters<typeof buildCommand<Record<string, unknown>, unknown[], Shell>>[0],
-  ) as Command<Shell>;
+    } as unknown as Parameters<typeof buildCommand<Record<string, unknown>, unknown[], C>>[0],
+  ) as Command<C>;
 }
 
 function field(fields: readonly Field[], name: string): Field {
