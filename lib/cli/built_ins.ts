@@ -39,6 +39,7 @@ const list = (brief: string, placeholder: string) =>
 const flag = (brief: string) => ({ kind: "boolean", default: false, withNegated: false, brief }) as const;
 const one = (brief: string, placeholder: string) =>
   ({ kind: "tuple", parameters: [{ brief, placeholder, parse: text }] }) as const;
+const ALERT_KEY = one("The alert's key; see xtask alerts ls", "KEY");
 const COMMAND_ID = one("The command's id; see xtask commands", "ID");
 
 const nodeFlags = {
@@ -81,6 +82,7 @@ const processes = (): Promise<typeof import("./commands/processes.ts")> => impor
 const nodes = (): Promise<typeof import("./commands/nodes.ts")> => import("./commands/nodes.ts" as string);
 const commands = (): Promise<typeof import("./commands/commands.ts")> => import("./commands/commands.ts" as string);
 const streams = (): Promise<typeof import("./commands/streams.ts")> => import("./commands/streams.ts" as string);
+const alerts = (): Promise<typeof import("./commands/alerts.ts")> => import("./commands/alerts.ts" as string);
 const doctor = (): Promise<typeof import("./commands/doctor.ts")> => import("./commands/doctor.ts" as string);
 const completions = (): Promise<typeof import("./commands/completions.ts")> =>
   import("./commands/completions.ts" as string);
@@ -254,10 +256,42 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
       loader: async () => (await streams()).metrics,
     }),
   alerts: () =>
-    buildCommand({
-      docs: { brief: "Watch what a person should know" },
-      parameters: { flags: streamFlags },
-      loader: async () => (await streams()).alerts,
+    buildRouteMap({
+      docs: { brief: "What a person should know: watch it, list it, acknowledge, mute" },
+      defaultCommand: "watch",
+      routes: {
+        watch: buildCommand({
+          docs: { brief: "Watch alerts as they come and end" },
+          parameters: { flags: streamFlags },
+          loader: async () => (await streams()).alerts,
+        }),
+        ls: buildCommand({
+          docs: { brief: "List those that are open" },
+          parameters: { flags: { ...fleet, all: flag("Those that are over as well") } },
+          loader: async () => (await alerts()).list,
+        }),
+        ack: buildCommand({
+          docs: { brief: "Say that you have seen one" },
+          parameters: { flags: fleet, positional: ALERT_KEY },
+          loader: async () => (await alerts()).acknowledge,
+        }),
+        mute: buildCommand({
+          docs: { brief: "Tell nobody of it for a while, however often it comes" },
+          parameters: {
+            flags: {
+              ...fleet,
+              for: { kind: "parsed", parse: text, default: "24h", brief: "For how long", placeholder: "DURATION" },
+            },
+            positional: ALERT_KEY,
+          },
+          loader: async () => (await alerts()).mute,
+        }),
+        unmute: buildCommand({
+          docs: { brief: "Let it be told again" },
+          parameters: { flags: fleet, positional: ALERT_KEY },
+          loader: async () => (await alerts()).unmute,
+        }),
+      },
     }),
   auth: () =>
     buildRouteMap({

@@ -74,7 +74,7 @@ const READ_WAIT_MS = 4_000;
 export async function connectFleet(options: FleetOptions): Promise<Fleet> {
   const bus = await openBus(options);
   const hub: Fleet["hub"] = async (noun, verb, input, schema, requestOptions) => {
-    const answer = await bus.request(hubSubject(noun, verb), JSON.stringify(input), requestOptions);
+    const answer = await bus.request(hubSubject(noun, verb, bus.user), JSON.stringify(input), requestOptions);
     return parseJson(schema, answer.text(), `hub's answer to ${noun}.${verb}`);
   };
   return {

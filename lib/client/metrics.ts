@@ -1,9 +1,8 @@
 /** Metrics over time, as charts want them: a bounded number of samples is read, however long the time is. */
 import type { Bus } from "../nats/bus.ts";
-import { type Stamped, STREAM } from "../nats/streams.ts";
-import { lastOf, nextFrom } from "../nats/streams.ts";
+import { lastOf, nextFrom, type Stamped, STREAM } from "../nats/streams.ts";
 import { XtaskError } from "../protocol/error.ts";
-import { METRICS_MS, SERIES_NODES_MAX, SERIES_POINTS_MAX } from "../protocol/limits.ts";
+import { SERIES_NODES_MAX, SERIES_POINTS_MAX, SERIES_STEP_MS_MIN } from "../protocol/limits.ts";
 import { Metrics } from "../protocol/metrics.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { durationSeries, type NodeSeries, nodeSeries, type Point, type SHARES } from "../protocol/series.ts";
@@ -37,7 +36,7 @@ export function pointsOf({ from, to, stepMs }: MetricsQuery): { stepMs: number; 
   if (!(to > from)) {
     throw new XtaskError("invalid", "The time that is asked for is empty", { details: ["expected from before to"] });
   }
-  const least = Math.max(METRICS_MS, (to - from) / SERIES_POINTS_MAX);
+  const least = Math.max(SERIES_STEP_MS_MIN, (to - from) / SERIES_POINTS_MAX);
   const step = Math.max(least, stepMs ?? (to - from) / POINTS_DEFAULT);
   const count = Math.max(1, Math.floor((to - from) / step));
   return { stepMs: step, times: Array.from({ length: count }, (_, n) => to - (count - 1 - n) * step) };
@@ -65,14 +64,12 @@ export async function readMetrics(bus: Bus, query: MetricsQuery, signal?: AbortS
     for (const { node, start, place } of next) {
       signal?.throwIfAborted();
       const last = place === starts.length - 1;
-      const message = last ? await lastOf(bus, STREAM.metrics, metricsSubject(node)) : await nextFrom(
-        bus,
-        STREAM.metrics,
-        metricsSubject(node),
-        new Date(start),
-      );
+      const subject = metricsSubject(node);
+      const message = await nextFrom(bus, STREAM.metrics, subject, new Date(start)) ??
+        // Where the last point is now, nothing comes after it.
+        (last ? await lastOf(bus, STREAM.metrics, subject) : undefined);
       const samples = found.get(node) as (Metrics | undefined)[];
-      samples[place] = sampleWithin(message, last ? [start - stepMs, start + stepMs] : [start, start + stepMs]);
+      samples[place] = sampleWithin(message, [last ? start - stepMs : start, start + stepMs]);
     }
   }));
   const series = new Map([...found].map(([node, samples]) => [node, nodeSeries(samples)]));

@@ -4,6 +4,7 @@ import { checkProof, type Invitation, InviteRole, JoinRequest } from "../auth/in
 import type { Keyring } from "../auth/keyring.ts";
 import type { Bucket } from "../nats/bucket.ts";
 import type { Bus, Incoming } from "../nats/bus.ts";
+import { type By, byOf } from "../protocol/by.ts";
 import { XtaskError } from "../protocol/error.ts";
 import type { Health } from "../protocol/health.ts";
 import { CommandId } from "../protocol/id.ts";
@@ -13,6 +14,8 @@ import { parseSelector } from "../protocol/selector.ts";
 import { HUB_ANY, JOIN_ANY, lastToken, runSubject } from "../protocol/subjects.ts";
 import { isTerminal, STATES } from "../protocol/state.ts";
 import { VERSION } from "../protocol/version.ts";
+import type { Alarm } from "./alerts/alarm.ts";
+import { ALERT_ANSWERS } from "./alerts/answers.ts";
 import type { Commands } from "./commands.ts";
 import type { Fleet, NodeView } from "./fleet.ts";
 
@@ -22,6 +25,7 @@ export interface AnswersOptions {
   readonly keyring: Keyring;
   readonly fleet: Fleet;
   readonly commands: Commands;
+  readonly alarm: Alarm;
   readonly records: Bucket<CommandRecord>;
   readonly invites: Bucket<Invitation>;
   readonly invite: (role: InviteRole) => Promise<{ readonly token: string; readonly expiresAt: number }>;
@@ -42,10 +46,11 @@ const InviteInput = v.strictObject({ role: v.optional(InviteRole, "node") });
 /** A node is asked to cancel and gets the run's grace to end it. */
 const CANCEL_MS = 15_000;
 
-type Answer = (text: string, options: AnswersOptions) => Promise<unknown> | unknown;
+type Answer = (text: string, options: AnswersOptions & { readonly by: By | undefined }) => Promise<unknown> | unknown;
 
 /** By noun and verb: all that the hub answers, apart from joining. */
 const ANSWERS: Readonly<Record<string, Answer>> = {
+  ...ALERT_ANSWERS,
   "health.check": (_text, { now }): Health => ({ version: VERSION, now: new Date(now()).toISOString() }),
   "node.list": (text, { fleet }): { nodes: NodeView[] } => {
     const matches = parseSelector(parseJson(NodesInput, text, "input of node.list").select);
@@ -79,7 +84,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
 export function answerHub(options: AnswersOptions): Disposable {
   const { bus } = options;
   const asked = bus.subscribe(HUB_ANY, async (message) => {
-    const [, , noun, verb, ...more] = message.subject.split(".");
+    const [, , noun, verb, author, ...more] = message.subject.split(".");
     if (noun === "auth" && verb === "join") return;
     const answer = more.length > 0 ? undefined : ANSWERS[`${noun}.${verb}`];
     if (answer === undefined) {
@@ -87,7 +92,10 @@ export function answerHub(options: AnswersOptions): Disposable {
         details: [`it answers ${Object.keys(ANSWERS).join(", ")}`],
       });
     }
-    const reply = await answer(message.data.length === 0 ? "{}" : message.text(), options);
+    const reply = await answer(message.data.length === 0 ? "{}" : message.text(), {
+      ...options,
+      by: byOf(author, message),
+    });
     if (message.reply !== undefined) message.respond(JSON.stringify(reply));
   });
   const joining = bus.subscribe(JOIN_ANY, (message) => join(message, options));

@@ -16,6 +16,8 @@ export type FleetChange = {
   readonly type: "node_joined" | "node_left";
   readonly node: string;
   readonly reason: string;
+  /** It was last heard of then, and nobody stopped it. */
+  readonly lostSince?: string;
 };
 
 /** The nodes of a project. Pure but for being kept here: time comes in as a number. */
@@ -63,7 +65,7 @@ export class Fleet {
     const before = this.#nodes.get(id);
     if (before === undefined || before.state === "offline") return undefined;
     this.#nodes.set(id, { ...before, state: "offline", since: iso(now) });
-    return { type: "node_left", node: id, reason: `not heard of since ${before.seenAt}` };
+    return { type: "node_left", node: id, reason: `not heard of since ${before.seenAt}`, lostSince: before.seenAt };
   }
 }
 

@@ -7,6 +7,7 @@ import { ensureStreams, lastSequence, readStream, STREAM } from "../nats/streams
 import { publishStored } from "../nats/uplink.ts";
 import { pause } from "../os/pause.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
+import { AlertRecord } from "../protocol/alert.ts";
 import { type Alert, Event } from "../protocol/event.ts";
 import { INVITE_MS } from "../protocol/limits.ts";
 import { Heartbeat, NodeRecord } from "../protocol/node.ts";
@@ -19,11 +20,14 @@ import {
   REGISTER_ANY,
   statusSubject,
   storedEvents,
-  upAlert,
   upEvent,
 } from "../protocol/subjects.ts";
+import { type Alarm, openAlarm } from "./alerts/alarm.ts";
+import { hearMetrics, runEvent } from "./alerts/hearing.ts";
+import { tellAlert } from "./alerts/telling.ts";
 import { answerHub } from "./answers.ts";
 import { Commands } from "./commands.ts";
+import { isCommandEvent } from "../protocol/projection.ts";
 import { Fleet, type FleetChange, NodeView } from "./fleet.ts";
 
 /** Options of {@linkcode startHub}. */
@@ -55,8 +59,10 @@ const WRITE_MS = 250;
 /** A command's record is kept as long as its result. */
 const COMMANDS_TTL_MS = 90 * 24 * 60 * 60 * 1000;
 const RESUME_MS = 500;
-const ALERT_MS = 30_000;
-const ALERT_TRIES = 10;
+/** Alerts that are over are kept this long. */
+const ALERTS_TTL_MS = 90 * 24 * 60 * 60 * 1000;
+/** Some alerts begin by nothing but time. */
+const TICK_MS = 5_000;
 /** A living node answers well within this. */
 const ASK_MS = 2_000;
 /** Author of what the hub itself reports; a reserved id, so no node can have it. */
@@ -73,7 +79,17 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const commands = new Commands();
   const stop = new AbortController();
   await using stack = new AsyncDisposableStack();
-  let ready = false;
+  let [ready, refreshed] = [false, false];
+  const alarm = await openAlarm({
+    bucket: await openBucket(bus, { name: BUCKET.alerts, schema: AlertRecord, ttlMs: ALERTS_TTL_MS }),
+    awaySince(id) {
+      const view = fleet.get(id);
+      return view?.state === "offline" ? Date.parse(view.seenAt) : undefined;
+    },
+    now,
+    tell: (alert) => tellAlert(bus, AUTHOR, alert, stop.signal),
+    log,
+  });
 
   const tell = (event: Event) => {
     const payload = new TextEncoder().encode(JSON.stringify(event));
@@ -85,7 +101,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   };
   const told = (change: FleetChange | undefined) => {
     if (change === undefined) return;
-    const { type, node, reason } = change;
+    const { type, node, reason, lostSince } = change;
+    if (lostSince !== undefined) alarm.hear(node, { type: "lost", since: Date.parse(lostSince) });
     const at = new Date(now()).toISOString();
     log("info", `${type === "node_joined" ? "joined" : "left"}: ${node} (${reason})`);
     const event: Event = type === "node_left" ? { type, at, node, reason } : { type, at, node };
@@ -114,6 +131,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const heartbeat = parseJson(Heartbeat, message.text(), "heartbeat");
     // The server let only the node itself publish on its subject; what it says inside is its own word.
     if (heartbeat.id !== node) return;
+    const { at, running, state } = heartbeat;
+    alarm.hear(node, state === "offline" ? { type: "stopped" } : { type: "heard", at: Date.parse(at), running });
     const beat = fleet.beat(heartbeat, now());
     if (beat === undefined) await register(await ask(node));
     else if (beat.change !== undefined) {
@@ -138,11 +157,23 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   }));
   stack.use(bus.subscribe(HEARTBEATS, quietly("heartbeat", hear)));
 
-  const following = follow(bus, keyring.project, commands, records, stop.signal, () => ready = true, log);
+  stack.use(hearMetrics(bus, alarm, (message) => log("warn", message)));
+
+  const following = follow({ bus, project: keyring.project, commands, records, alarm, log }, stop.signal, () => {
+    ready = true;
+    if (refreshed) alarm.begin();
+  });
   const writing = (async () => {
     while (!stop.signal.aborted) {
       await pause(WRITE_MS, stop.signal);
       await writeChanged(commands, records).catch((error) => log("warn", `records: ${(error as Error).message}`));
+    }
+  })();
+
+  const ticking = (async () => {
+    while (!stop.signal.aborted) {
+      await pause(TICK_MS, stop.signal);
+      if (bus.up) alarm.tick();
     }
   })();
 
@@ -151,7 +182,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     await invites.put(invitation.id, invitation);
     return { token, expiresAt: invitation.expiresAt };
   };
-  stack.use(answerHub({ bus, keyring, fleet, commands, records, invites, invite, address: options.address, now }));
+  stack.use(
+    answerHub({ bus, keyring, fleet, commands, alarm, records, invites, invite, address: options.address, now }),
+  );
   await bus.flush();
 
   // Nodes that changed while no hub listened, and those that are gone since.
@@ -167,6 +200,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     told(fleet.lost(id, now()));
     await save(id);
   }
+  refreshed = true;
+  if (ready) alarm.begin();
   const owned = stack.move();
   return {
     fleet,
@@ -175,28 +210,12 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       return ready && bus.up;
     },
     invite,
-    async alert(severity, message) {
-      const alert: Alert = { at: new Date(now()).toISOString(), node: AUTHOR, severity, message };
-      const id = `hub.${crypto.randomUUID()}`;
-      const payload = new TextEncoder().encode(JSON.stringify(alert));
-      const subject = upAlert(AUTHOR, severity);
-      // What there is to tell is often that the server was away: the connection to it comes back a little later.
-      for (let tries = 1;; tries++) {
-        try {
-          await bus.whenUp(AbortSignal.any([stop.signal, AbortSignal.timeout(ALERT_MS)]));
-          await publishStored(bus, { subject, headers: {}, payload }, id);
-          break;
-        } catch (error) {
-          if (tries === ALERT_TRIES || stop.signal.aborted) throw error;
-          await pause(RESUME_MS, stop.signal);
-        }
-      }
-      await tell({ type: "alert", ...alert });
-    },
+    alert: (severity, message) =>
+      tellAlert(bus, AUTHOR, { at: new Date(now()).toISOString(), node: AUTHOR, severity, message }, stop.signal),
     async [Symbol.asyncDispose]() {
       stop.abort();
       await owned[Symbol.asyncDispose]();
-      await Promise.all([following, writing]);
+      await Promise.all([following, writing, ticking]);
     },
   };
 }
@@ -228,17 +247,26 @@ async function refresh(
   }
 }
 
+interface Following extends Pick<HubOptions, "bus" | "log"> {
+  readonly project: string;
+  readonly commands: Commands;
+  readonly records: Bucket<CommandRecord>;
+  readonly alarm: Alarm;
+}
+
 /** Applies the events of the stream, from a while back on, for ever. */
 async function follow(
-  bus: Bus,
-  project: string,
-  commands: Commands,
-  records: Bucket<CommandRecord>,
+  { bus, project, commands, records, alarm, log }: Following,
   signal: AbortSignal,
   onCaughtUp: () => void,
-  log: HubOptions["log"],
 ): Promise<void> {
   let from = 0;
+  const raise = (event: Event, { author, sequence, at }: { author: string; sequence: number; at: number }) => {
+    // What has a key comes from the alarm itself.
+    if (event.type === "alert") return event.key === undefined ? alarm.told(event, author, sequence) : undefined;
+    const about = isCommandEvent(event) ? runEvent(event, commands.get(event.command), at) : undefined;
+    if (about !== undefined) alarm.hear(author, about);
+  };
   while (!signal.aborted) {
     try {
       if (from === 0) {
@@ -253,7 +281,9 @@ async function follow(
         try {
           const event = parseJson(Event, new TextDecoder().decode(message.data), "event");
           const stored = commands.lacks(event) ? await records.get(event.command) : undefined;
-          commands.apply(event, message.sequence, lastToken(message.subject), stored);
+          const author = lastToken(message.subject);
+          commands.apply(event, message.sequence, author, stored);
+          raise(event, { author, sequence: message.sequence, at: message.time.getTime() });
         } catch (error) {
           // Where the record could not be looked up, the event is read again once the server is back.
           if (ERROR_CODES[XtaskError.from(error).code].retry) throw error;

@@ -6,7 +6,12 @@ import type { Bus } from "./bus.ts";
 import { natsError } from "./connect.ts";
 
 /** The buckets of a project. */
-export const BUCKET = { nodes: "xtask_nodes", commands: "xtask_commands", invites: "xtask_invites" } as const;
+export const BUCKET = {
+  nodes: "xtask_nodes",
+  commands: "xtask_commands",
+  invites: "xtask_invites",
+  alerts: "xtask_alerts",
+} as const;
 
 /** Options of {@linkcode openBucket}. */
 export interface BucketOptions<T> {

@@ -5,7 +5,7 @@ import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import { createInbox, headers as createHeaders } from "@nats-io/nats-core";
 import { ERROR_CODES, type ErrorCode, XtaskError } from "../protocol/error.ts";
 import { HEADER } from "../protocol/run.ts";
-import { connect, type ConnectOptions, natsError } from "./connect.ts";
+import { connect, type ConnectOptions, natsError, userOf } from "./connect.ts";
 
 /** Headers of a message, one value each. */
 export type Headers = Readonly<Record<string, string>>;
@@ -33,6 +33,8 @@ export interface Bus extends AsyncDisposable {
   /** The library's connection, for the other files of this folder. */
   readonly connection: NatsConnection;
   readonly server: string;
+  /** The name that the credential was made out to, where it may end a subject: proof of who asks. */
+  readonly user: string | undefined;
   readonly up: boolean;
   /** Resolves as soon as the connection is up. Rejects with the signal's reason, or `unavailable` once it is closed. */
   whenUp(signal: AbortSignal): Promise<void>;
@@ -58,10 +60,10 @@ export interface Subscription extends Disposable {
 
 /** Opens a connection. */
 export async function openBus(options: ConnectOptions): Promise<Bus> {
-  return busOf(await connect(options), options.inboxPrefix);
+  return busOf(await connect(options), options);
 }
 
-function busOf(connection: NatsConnection, inboxPrefix: string | undefined): Bus {
+function busOf(connection: NatsConnection, { inboxPrefix, creds }: ConnectOptions): Bus {
   let up = true;
   const listeners = new Set<() => void>();
   const watching = (async () => {
@@ -83,6 +85,7 @@ function busOf(connection: NatsConnection, inboxPrefix: string | undefined): Bus
   };
   return {
     connection,
+    user: creds === undefined ? undefined : userOf(creds),
     get server() {
       return connection.getServer();
     },

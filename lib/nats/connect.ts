@@ -16,6 +16,7 @@ import { decodeJwt } from "../auth/jwt.ts";
 import { type Creds, parseCreds } from "../auth/creds.ts";
 import { nkeyFromSeed } from "../auth/nkey.ts";
 import { XtaskError } from "../protocol/error.ts";
+import { isId } from "../protocol/id.ts";
 import { parseAddresses } from "./address.ts";
 import { natsError } from "./error.ts";
 import { DenoTransport } from "./transport.ts";
@@ -217,6 +218,18 @@ function connectError(error: unknown, servers: ConnectionOptions["servers"], cre
     details: [ended === undefined ? `it said: ${converted.message}` : `they expired at ${ended}`],
     cause: error,
   });
+}
+
+/** Whom a hub made a credential out to; undefined for one of another make, whose rights are not known. */
+export function userOf(creds: string): string | undefined {
+  try {
+    const { name, nats } = decodeJwt(parseCreds(creds).jwt);
+    // A scoped key made it: then the server fills the name into its rights.
+    return nats.type === "user" && nats.issuer_account !== undefined && isId(name) ? name : undefined;
+  } catch (error) {
+    if (error instanceof XtaskError) return undefined;
+    throw error;
+  }
 }
 
 /** When a JWT's time ran out, as RFC 3339; undefined where it has not. */

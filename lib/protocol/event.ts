@@ -7,6 +7,9 @@ import { Time } from "./node.ts";
 const common = { at: Time, node: v.string() };
 const ofCommand = { ...common, command: CommandId, attempt: v.number() };
 
+/** An alert that the hub follows has a key, and says so when it is over. */
+const ofState = { key: v.optional(v.string()), state: v.optional(v.picklist(["open", "resolved"])) };
+
 /** One event. The author of `node_…` and of alerts about nodes is the hub; `node` is whom it is about. */
 export const Event = v.variant("type", [
   v.object({
@@ -32,6 +35,7 @@ export const Event = v.variant("type", [
     ...common,
     severity: v.picklist(["info", "warning", "critical"]),
     message: v.string(),
+    ...ofState,
   }),
 ]);
 /** One event. */
@@ -43,6 +47,12 @@ export const SEVERITIES = ["info", "warning", "critical"] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
 /** Something that a person should know; it explains itself. */
-export const Alert = v.object({ at: Time, node: v.string(), severity: v.picklist(SEVERITIES), message: v.string() });
+export const Alert = v.object({
+  at: Time,
+  node: v.string(),
+  severity: v.picklist(SEVERITIES),
+  message: v.string(),
+  ...ofState,
+});
 /** Something that a person should know. */
 export type Alert = v.InferOutput<typeof Alert>;

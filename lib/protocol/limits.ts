@@ -20,6 +20,8 @@ export const METRICS_MS = 10_000;
 export const SERIES_POINTS_MAX = 500;
 /** Nodes whose series are read at once. */
 export const SERIES_NODES_MAX = 50;
+/** Between points at least: so that each step has a sample of a node that measures every 10 s, give or take. */
+export const SERIES_STEP_MS_MIN = 15_000;
 /** Runs at once on a node, unless it says otherwise: one for each core, at least two. */
 export const SLOTS_DEFAULT_MIN = 2;
 /** Commands that may wait for a slot on one node; one more is refused as `exhausted`. */
@@ -44,6 +46,10 @@ export const DRAIN_MS = 30_000;
 export const TASKS_ADVERTISED_MAX = 200;
 /** Labels of a node. */
 export const LABELS_MAX = 32;
+/** Alerts that the hub knows at once; the ones that were over first go. */
+export const ALERTS_MAX = 1_000;
+/** An alert may be muted for this long. */
+export const ALERT_MUTE_MS_MAX = 30 * 24 * 60 * 60_000;
 /** An invitation may be used within this long. */
 export const INVITE_MS = 15 * 60_000;
 /** A login link to the page may be used within this long, once. */

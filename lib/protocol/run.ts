@@ -13,6 +13,8 @@ export const HEADER = {
   deadline: "Xtask-Deadline",
   /** How long the caller wants its reply held back for a result, in ms. */
   wait: "Xtask-Wait",
+  /** Who asks, by the asker's own word. A subject that ends with the name says it with proof. */
+  user: "Xtask-User",
   /** Of a log message: which run (attempt number), its place in the order, the number of its first byte, and `out` or `err`. */
   attempt: "Xtask-Attempt",
   logSeq: "Xtask-Log-Seq",

@@ -41,7 +41,8 @@ export function nodeSeries(samples: readonly (Metrics | undefined)[]): NodeSerie
   const durations: Durations[] = [];
   let before = samples[0];
   for (const sample of samples.slice(1)) {
-    const step = sample === undefined ? undefined : stepTo(before, sample);
+    // One that was there before is no news: it was the newest when the step began as well.
+    const step = sample === undefined || sample.at === before?.at ? undefined : stepTo(before, sample);
     for (const name of SERIES) points[name].push(step?.values[name] ?? null);
     durations.push(step?.durations ?? {});
     // What happened while nothing was heard is told by the next sample, and lost nowhere.
@@ -84,7 +85,7 @@ export function runsBetween(before: Metrics, after: Metrics): { runs: Metrics["r
 
 function stepTo(before: Metrics | undefined, sample: Metrics) {
   const { cpu, memory, load, disk, slots, queued, backlogBytes } = sample;
-  const between = before === undefined || before.at === sample.at ? undefined : runsBetween(before, sample);
+  const between = before === undefined ? undefined : runsBetween(before, sample);
   const perMinute = (count: number | undefined): Point =>
     count === undefined || between === undefined || between.elapsedMs === 0 ? null : count * 60_000 / between.elapsedMs;
   const busyMs = before === undefined ? 0 : cpu.busyMs - before.cpu.busyMs;

@@ -94,8 +94,9 @@ export const ALERTS_ANY = subject("alerts", "*");
 
 // The hub.
 
-/** `xtask.hub.{noun}.{verb}`: what needs the fleet's view. */
-export const hubSubject = (noun: string, verb: string): string => subject("hub", noun, verb);
+/** `xtask.hub.{noun}.{verb}`: what needs the fleet's view. The asker's own name may end it, which proves who asks. */
+export const hubSubject = (noun: string, verb: string, author?: string): string =>
+  subject("hub", noun, verb, ...(author === undefined ? [] : [author]));
 /** `xtask.hub.>`: all that the hub is asked. */
 export const HUB_ANY = subject("hub", ">");
 /** `xtask.hub.auth.join.{invite}`: a machine asks for its credential. */
@@ -112,6 +113,11 @@ export interface RoleSubjects {
 }
 
 const SELF = "{{name()}}";
+/**
+ * What people publish: subjects of four words, and of five where the last one is their own name. So a fifth word proves who
+ * asks a node or the hub, and who speaks on the channels of people.
+ */
+const ASKED = [DISCOVER, subject("*", "*", "*"), subject("*", "*", "*", SELF)];
 /** Facts have authors; nobody but the node itself may publish these. */
 const REPORTS = [
   "up.>",
@@ -126,7 +132,7 @@ const REPORTS = [
 ]
   .map((tail) => subject(tail));
 const STREAMS_READ = ["XTASK_EVENTS", "XTASK_RESULTS", "XTASK_LOGS", "XTASK_ALERTS", "XTASK_METRICS"];
-const BUCKETS_READ = ["KV_xtask_nodes", "KV_xtask_commands"];
+const BUCKETS_READ = ["KV_xtask_nodes", "KV_xtask_commands", "KV_xtask_alerts"];
 const readStream = (stream: string): string[] => [
   `$JS.API.STREAM.INFO.${stream}`,
   `$JS.API.DIRECT.GET.${stream}`,
@@ -142,14 +148,14 @@ const readStream = (stream: string): string[] => [
 export const ROLE_SUBJECTS = {
   /** Runs what the hub's owner may, and invites others. */
   admin: {
-    publish: { allow: [subject(">"), "ai.>", "$SRV.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>"], deny: REPORTS },
+    publish: { allow: [...ASKED, "ai.>", "$SRV.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>"], deny: REPORTS },
     subscribe: { allow: [subject(">"), "_INBOX.>", `_INBOX_${SELF}.>`] },
   },
   /** Runs commands anywhere and sees everything of its project. */
   operator: {
     publish: {
       allow: [
-        subject(">"),
+        ...ASKED,
         "ai.>",
         "$SRV.>",
         "$JS.API.INFO",

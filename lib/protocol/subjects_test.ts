@@ -165,6 +165,23 @@ Deno.test("people may ask every node, and may not report in a node's name", () =
   }));
 });
 
+Deno.test("a subject of five words ends with the name of whoever publishes it, and reports stay the nodes' own", () => {
+  const word = fc.oneof(ID, fc.constantFrom("xtask", "up", "nodes", "results", "metrics", "alerts", "default", "team"));
+  fc.assert(
+    fc.property(ID, ID, fc.array(word, { minLength: 1, maxLength: 6 }), (person, other, words) => {
+      for (const role of ["operator", "admin"] as const) {
+        assert.ok(mayPublish(role, person, s.hubSubject("alert", "ack", person)));
+        assert.ok(person === other || !mayPublish(role, person, s.hubSubject("alert", "ack", other)), "another's name");
+        const subject = ["xtask", ...words].join(".");
+        if (!mayPublish(role, person, subject)) continue;
+        assert.ok(words.length <= 3 || (words.length === 4 && words[3] === person), subject);
+        assert.ok(!["up", "results", "metrics", "alerts"].includes(words[0] ?? ""), `${subject} is a report`);
+      }
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
 Deno.test("an operator reads the streams and changes none of them", () => {
   const api = (verb: string, rest: string) => `$JS.API.${verb}.${rest}`;
   for (const stream of ["XTASK_EVENTS", "XTASK_LOGS", "KV_xtask_nodes"]) {
