@@ -111,6 +111,22 @@ Deno.test("what is compiled is installed by the line for sh, and is then found o
   assert.ok(version.success);
 });
 
+/** The page comes whole: its own files, and the script that was embedded. */
+async function assertPage(url: string, loginUrl: string): Promise<void> {
+  const login = await fetch(loginUrl, { redirect: "manual" });
+  await login.body?.cancel();
+  const cookie = login.headers.getSetCookie().map((one) => one.split(";")[0]).join("; ");
+  const page = await fetch(url, { headers: { cookie } });
+  const html = await page.text();
+  assert.equal(page.status, 200, html);
+  const files = [...html.matchAll(/"(\/static\/[^"]+)"/g)].map(([, path]) => path);
+  assert.ok(files.some((path) => path?.includes("datastar")), html);
+  for (const path of files) {
+    const file = await fetch(`${url}${path}`, { headers: { cookie } });
+    assert.ok((await file.text()).length > 100 && file.ok, path);
+  }
+}
+
 /** Serves the files of a folder. */
 function serveFolder(folder: URL): AsyncDisposable & { readonly url: string } {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
@@ -160,7 +176,8 @@ Deno.test("a hub and a node by token: a task, kill -9 of both, all is well again
   const edgePlace = { home: "edge", path: SYSTEM_PATH };
   const hubArgs = ["up", "--json", "--name", "center"];
   const hub = await ground.start([...hubArgs, ...PORTS], hubPlace);
-  const { natsUrl = "", leafPort = "", httpUrl = "" } = await hub.ready();
+  const { natsUrl = "", leafPort = "", httpUrl = "", loginUrl = "" } = await hub.ready();
+  await assertPage(httpUrl, loginUrl);
   const samePorts = [
     "--nats-port",
     new URL(natsUrl).port,

@@ -12,8 +12,10 @@ const CLOCK_OFFSET_MAX_MS = 2_000;
 /** Looks for the hub that a context names. */
 export async function hubFindings(shell: Shell, name: string | undefined): Promise<Finding[]> {
   let where: string;
+  let http: string | undefined;
   try {
     const context = await shell.context(name);
+    http = context.http;
     where = `${context.url} (context ${context.name})`;
   } catch (thrown) {
     const { message, details } = XtaskError.from(thrown);
@@ -38,6 +40,7 @@ export async function hubFindings(shell: Shell, name: string | undefined): Promi
       { what: "hub", state: "ok", found, data: { roundTripMs, nodes: nodes.length } },
       ...version(health),
       clock(health),
+      ...(http === undefined ? [] : [await page(http)]),
     ];
   } catch (thrown) {
     const { code, message, details: [reason = ""] } = XtaskError.from(thrown);
@@ -54,6 +57,23 @@ export async function hubFindings(shell: Shell, name: string | undefined): Promi
 }
 
 const wrong = (found: string, advice: string): Finding => ({ what: "hub", state: "wrong", found, advice });
+
+const PAGE_MS = 3_000;
+
+/** Commands go by NATS, so a machine that cannot reach the page lacks nothing but the page. */
+async function page(url: string): Promise<Finding> {
+  const what = "page";
+  try {
+    const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(PAGE_MS) });
+    await answer.body?.cancel();
+    if (answer.ok) return { what, state: "ok", found: `${url} answers` };
+    return { what, state: "note", found: `${url} answers ${answer.status}`, advice: "is that the hub's address?" };
+  } catch {
+    // For whatever reason: it may be meant for the hub's own machine alone, as it is by default.
+    const advice = "needed only to see the page, not for commands";
+    return { what, state: "note", found: `${url} does not answer`, advice };
+  }
+}
 
 function version({ version }: HubHealth): Finding[] {
   if (version === VERSION) return [];
