@@ -3,7 +3,7 @@ import type { CommandRecord } from "../lib/protocol/run.ts";
 import { isTerminal } from "../lib/protocol/state.ts";
 import { overall } from "./commands.tsx";
 import type { Frame } from "./frame.ts";
-import { elementId, State } from "./parts.tsx";
+import { elementId, Empty, State } from "./parts.tsx";
 import { Ago, duration } from "./time.tsx";
 
 type Run = CommandRecord["runs"][string];
@@ -52,6 +52,18 @@ export function commandFrame(command: CommandRecord, now: number): Frame {
     </section>,
   );
   return { id: "command", parts, html };
+}
+
+/** A command that no node has told of yet. */
+export function unheardFrame(): Frame {
+  const html = String(
+    <section id="command" aria-label="Runs">
+      <Empty title="Asked">
+        <p>Waiting for the nodes to say that they have it.</p>
+      </Empty>
+    </section>,
+  );
+  return { id: "command", parts: [], html };
 }
 
 function RunRow({ node, run }: { readonly node: string; readonly run: Run }) {

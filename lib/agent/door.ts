@@ -168,6 +168,7 @@ function verbOf(capability: Capability, token: string): [string, Verb] {
 }
 
 async function within(waitMs: number, run: Active, node: string): Promise<Reply> {
+  if (waitMs === 0) return ongoing(run, node);
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   const timer = setTimeout(resolve, waitMs, undefined);
   const result = await Promise.race([run.result, late]);

@@ -67,6 +67,8 @@ class Run implements Active {
   state: "accepted" | "running" = "accepted";
   startedAt: number | undefined;
   followed = false;
+  /** Hears that somebody follows, once. */
+  onFollow = () => {};
   /** Why it is being ended, which decides the state it ends in. */
   ending: EndState | undefined;
 
@@ -82,6 +84,7 @@ class Run implements Active {
   }
 
   follow(): void {
+    if (!this.followed) this.onFollow();
     this.followed = true;
     this.output.release();
   }
@@ -132,16 +135,14 @@ export class Runs {
     // A wish to end that comes before anybody waits for the slot is seen by whoever then does.
     slot?.catch(() => {});
     this.#active.set(id, run);
+    const told = () => this.#tell([this.#acceptedEvent(accepted)]);
     try {
       if (verb.effect === "change") {
         await journal.accept(accepted);
-        this.#tell([this.#event({
-          type: "command_accepted",
-          ...this.#about(accepted, acceptedAt),
-          capability: capability.name,
-          verb: verbName,
-          ...(JSON.stringify(input).length <= EVENT_INPUT_BYTES_MAX ? { input } : {}),
-        })]);
+        told();
+      } else {
+        // What only reads is told of where it is followed: else its result would be that of an unknown command.
+        run.onFollow = told;
       }
     } catch (error) {
       this.#active.delete(id);
@@ -311,6 +312,17 @@ export class Runs {
   /** Events of a run that goes on. Losing one to a full disk is no reason to stop: the result will tell. */
   #tell(drafts: readonly Draft[]): void {
     this.#options.outbox.facts(drafts).catch((error) => this.#options.onTrouble("An event could not be kept", error));
+  }
+
+  #acceptedEvent(accepted: Accepted): Draft {
+    const { acceptedAt, capability, verb, input } = accepted;
+    return this.#event({
+      type: "command_accepted",
+      ...this.#about(accepted, acceptedAt),
+      capability,
+      verb,
+      ...(JSON.stringify(input).length <= EVENT_INPUT_BYTES_MAX ? { input } : {}),
+    });
   }
 
   #event(event: Event): Draft {

@@ -143,3 +143,14 @@ export function defineCapability(definition: Capability): Capability {
   }
   return definition;
 }
+
+/** A verb's subject token and payload: for `kill-port` the port is the token. */
+export function wireForm(
+  { token }: Pick<Verb, "token">,
+  verb: string,
+  input: unknown,
+): { readonly verb: string; readonly input: unknown } {
+  if (token === undefined) return { verb, input };
+  const { [token]: value, ...rest } = input as Record<string, unknown>;
+  return { verb: String(value), input: rest };
+}

@@ -103,14 +103,6 @@ export function createShell(rest: readonly string[]): Shell {
   };
 }
 
-/** What to say where a selector means no node: which nodes there are. */
-export async function noneMatch(fleet: Fleet, select: string): Promise<XtaskError> {
-  const ids = (await fleet.nodes()).map(({ id }) => id);
-  return new XtaskError("not_found", `No node matches '${select}'`, {
-    details: [ids.length === 0 ? "there are no nodes; add one: xtask auth invite" : `there are ${ids.join(", ")}`],
-  });
-}
-
 /** A reader that has gone (`xtask … | head`) is no error of ours: there is nobody left to write for. */
 function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = new TextEncoder().encode(text);

@@ -1,15 +1,15 @@
 /** Runs a command on nodes of the fleet and shows what happens: output live and prefixed, then a summary. */
-import type { Verb } from "../capability/define.ts";
-import { type Answer, best, type Fleet } from "../client/fleet.ts";
-import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
+import { wireForm } from "../capability/define.ts";
+import type { Answer, Fleet } from "../client/fleet.ts";
+import { placeOn } from "../client/place.ts";
+import { ERROR_CODES, type XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
 import { parse } from "../protocol/parse.ts";
 import { isUnended, type Result } from "../protocol/run.ts";
-import { selectsOneNode } from "../protocol/selector.ts";
 import { runSubject } from "../protocol/subjects.ts";
 import { deadlineOf, type Typed } from "../words/placement.ts";
 import { createReport, type Report } from "./report.ts";
-import { noneMatch, type Shell } from "./shell.ts";
+import type { Shell } from "./shell.ts";
 
 /** Asks, follows, and sets the exit code. */
 export async function executeThere(shell: Shell, typed: Typed): Promise<void> {
@@ -44,13 +44,6 @@ export async function executeThere(shell: Shell, typed: Typed): Promise<void> {
   }
   await watch(shell, fleet, id, answers, report);
   shell.exit(report.close(definition.cli?.exitCode));
-}
-
-/** A verb's subject token and payload: for `kill-port` the port is the token. */
-function wireForm({ token }: Verb, verb: string, input: unknown): { verb: string; input: unknown } {
-  if (token === undefined) return { verb, input };
-  const { [token]: value, ...rest } = input as Record<string, unknown>;
-  return { verb: String(value), input: rest };
 }
 
 /** Follows a command that was asked before: what `commands logs -f` and `retry` do. */
@@ -90,24 +83,8 @@ export async function watch(
 /** A run gets its grace to end before the node answers. */
 const CANCEL_MS = 15_000;
 
-async function nodesFor(shell: Shell, fleet: Fleet, { placement, capability }: Typed): Promise<string[]> {
-  const { on, any } = placement;
-  // One id needs no looking up: the node itself answers, or nobody does.
-  const one = on === undefined ? undefined : selectsOneNode(on);
-  if (one !== undefined) return [one];
-  const select = on ?? any ?? "all";
-  const matching = await fleet.nodes(select);
-  const able = matching.filter(({ capabilities }) => capabilities.some(({ name }) => name === capability.name));
-  const here = able.filter(({ state }) => state !== "offline");
-  for (const { id } of able.filter((node) => !here.includes(node))) shell.note(`${id} is offline and left out`);
-  const takes = any === undefined
-    ? here
-    : [best(here.filter(({ state }) => state !== "draining"))].filter((node) => node !== undefined);
-  if (takes.length > 0) return takes.map(({ id }) => id);
-  if (matching.length === 0) throw await noneMatch(fleet, select);
-  throw new XtaskError("unavailable", `No node that '${select}' selects takes '${capability.name}' now`, {
-    details: matching.map(({ id, state, capabilities }) =>
-      `${id}: ${state}, offers ${capabilities.map(({ name }) => name).join(", ")}`
-    ),
-  });
+async function nodesFor(shell: Shell, fleet: Fleet, { placement, capability }: Typed): Promise<readonly string[]> {
+  const { nodes, offline } = await placeOn(fleet, capability.name, placement);
+  for (const id of offline) shell.note(`${id} is offline and left out`);
+  return nodes;
 }

@@ -5,6 +5,7 @@ import type { Fleet } from "../client/fleet.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { Id } from "../protocol/id.ts";
 import { parse } from "../protocol/parse.ts";
+import { commandRoutes } from "./api/commands.ts";
 import { askForLogin, errorPage } from "./plain_page.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { bearerOf, boundedBody, headers, jsonOnly, knownHost, sameSite } from "./guard.ts";
@@ -60,6 +61,7 @@ export function createApp(options: AppOptions): Hono<HttpEnv> {
   });
   app.use(jsonOnly(), boundedBody());
   app.route("/", sessionRoutes(sessions));
+  app.route("/api/v1", commandRoutes());
   if (pages !== undefined) app.route("/", pages);
   return app;
 }

@@ -8,10 +8,11 @@ import type { Child } from "hono/jsx";
 import { CommandId, isId } from "../protocol/id.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { parse } from "../protocol/parse.ts";
+import { timeOfUlid } from "../protocol/ulid.ts";
 import { isTerminal, STATES } from "../protocol/state.ts";
 import { parseSelector } from "../protocol/selector.ts";
 import type { CommandRecord } from "../protocol/run.ts";
-import { commandFrame } from "../../ui/command.tsx";
+import { commandFrame, unheardFrame } from "../../ui/command.tsx";
 import { commandsFrame } from "../../ui/commands.tsx";
 import { fleetFrame, type FleetNode } from "../../ui/fleet.tsx";
 import type { Frame } from "../../ui/frame.ts";
@@ -19,6 +20,7 @@ import { chromeFrame, Layout } from "../../ui/layout.tsx";
 import { nodeFrame, offersFrame } from "../../ui/node.tsx";
 import { commandWords } from "../../ui/parts.tsx";
 import { CommandSearch, FleetSearch } from "../../ui/search.tsx";
+import { consoleRoutes } from "./console.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import type { Model } from "./live/model.ts";
 import { tabStream } from "./live/tab.ts";
@@ -94,19 +96,26 @@ const VIEWS: Readonly<Record<string, View>> = {
       const asked = parse(CommandId, id, "command id");
       const found = async () => {
         const command = await model.command(asked);
-        if (command === undefined) throw new XtaskError("not_found", `There is no command ${asked}`);
-        return command;
+        // Whoever has just asked is here before the nodes' word of it is.
+        if (command !== undefined || Date.now() - timeOfUlid(asked) < YOUNG_MS) return command;
+        throw new XtaskError("not_found", `There is no command ${asked}`, {
+          details: ["see all that are kept: /commands"],
+        });
       };
-      const { capability, verb, input } = await found();
+      const command = await found();
       return {
-        title: commandWords(capability, verb, input),
-        frames: async () => [commandFrame(await found(), Date.now())],
+        title: command === undefined ? "Asked" : commandWords(command.capability, command.verb, command.input),
+        frames: async () => {
+          const now = await found();
+          return [now === undefined ? unheardFrame() : commandFrame(now, Date.now())];
+        },
       };
     },
   },
 };
 
 const RECENT_MAX = 20;
+const YOUNG_MS = 60_000;
 const LISTED_MAX = 200;
 
 /** The routes of the page. */
@@ -138,6 +147,7 @@ export function pageRoutes({ model, datastar, log }: PageOptions): Hono<HttpEnv>
   };
   return new Hono<HttpEnv>()
     .route("/", files.routes)
+    .route("/", consoleRoutes(model))
     .get("/", page("fleet"))
     .get("/nodes/:id", page("node"))
     .get("/commands", page("commands"))

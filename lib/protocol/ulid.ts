@@ -37,3 +37,18 @@ export function newUlid(now: number): string {
 export function isUlid(text: string): boolean {
   return ULID.test(text);
 }
+
+/**
+ * When a ULID was made, in ms since 1970.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { newUlid, timeOfUlid } from "./ulid.ts";
+ *
+ * assert.equal(timeOfUlid(newUlid(1_469_918_176_385)), 1_469_918_176_385);
+ * ```
+ */
+export function timeOfUlid(id: string): number {
+  return [...id.slice(0, TIME_LENGTH)].reduce((time, digit) => time * DIGITS.length + DIGITS.indexOf(digit), 0);
+}

@@ -146,9 +146,10 @@
         item.addEventListener("click", () => take(place));
         return item;
       }));
-      choose(-1);
       chosen = -1;
-      all("li", list()).forEach((item) => item.setAttribute("aria-selected", "false"));
+      input().removeAttribute("aria-activedescendant");
+      for (const item of all("li", list())) item.setAttribute("aria-selected", "false");
+      list().scrollTop = 0;
     };
     return {
       open(text) {

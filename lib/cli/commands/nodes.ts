@@ -3,7 +3,8 @@ import { XtaskError } from "../../protocol/error.ts";
 import { NodeRecord } from "../../protocol/node.ts";
 import { parseJson } from "../../protocol/parse.ts";
 import { nodeControlSubject, type NodeControlVerb, statusSubject } from "../../protocol/subjects.ts";
-import { noneMatch, type Shell } from "../shell.ts";
+import { noneMatch } from "../../client/place.ts";
+import type { Shell } from "../shell.ts";
 import { duration, stateStyle, styled, table } from "../terminal.ts";
 
 /** Flags that all of these have. */

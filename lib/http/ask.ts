@@ -1,0 +1,84 @@
+/** Asks a command of the fleet for somebody who is not there to watch: it is answered when the nodes have taken it. */
+import { type Capability, wireForm } from "../capability/define.ts";
+import type { Fleet } from "../client/fleet.ts";
+import { placeOn } from "../client/place.ts";
+import { type WireError, XtaskError } from "../protocol/error.ts";
+import { newCommandId } from "../protocol/id.ts";
+import { parse } from "../protocol/parse.ts";
+
+/** What is asked, and of whom. */
+export interface Wish {
+  readonly capability: Capability;
+  readonly verb: string;
+  readonly input: unknown;
+  /** Every node that this selector means. */
+  readonly on?: string | undefined;
+  /** The best one of those that this selector means. */
+  readonly any?: string | undefined;
+  readonly id?: string | undefined;
+  readonly deadline?: Date | undefined;
+}
+
+/** What became of it. */
+export interface Taken {
+  readonly id: string;
+  /** The nodes that took it. */
+  readonly nodes: readonly string[];
+  /** Nodes that are meant and are not there. */
+  readonly offline: readonly string[];
+  readonly refused: readonly { readonly node: string; readonly error: WireError }[];
+}
+
+/**
+ * Asks. Resolves when every node has answered that it took the command or did not.
+ *
+ * @throws {XtaskError} `invalid` for input or words that the verb refuses, `not_found` where no node is meant, and the first
+ * refusal where no node took it
+ */
+export async function askFor(fleet: Fleet, wish: Wish): Promise<Taken> {
+  const { capability, verb, input, on, any, id = newCommandId(), deadline } = wish;
+  const definition = Object.hasOwn(capability.verbs, verb) ? capability.verbs[verb] : undefined;
+  if (definition === undefined) {
+    throw new XtaskError("not_found", `${capability.name} has no verb '${verb}'`, {
+      details: [`it has ${Object.keys(capability.verbs).join(", ")}`],
+    });
+  }
+  parse(definition.input, input, `input of ${capability.name}.${verb}`);
+  const { nodes, offline } = await placeOn(fleet, capability.name, wanted(await onlyNode(fleet, on, any), any));
+  const { answers } = await fleet.ask({
+    capability: capability.name,
+    ...wireForm(definition, verb, input),
+    nodes,
+    id,
+    ...(deadline === undefined ? {} : { deadline }),
+    waitMs: 0,
+  });
+  const refused = answers.flatMap(({ node, error }) => error === undefined ? [] : [{ node, error }]);
+  const [first] = refused;
+  if (first !== undefined && refused.length === answers.length) throw first.error;
+  return {
+    id,
+    nodes: answers.flatMap(({ node, error }) => error === undefined ? [node] : []),
+    offline,
+    refused: refused.map(({ node, error }) => ({ node, error: error.toWire() })),
+  };
+}
+
+/** Where nothing is said of where, a fleet of one node leaves no doubt. */
+async function onlyNode(fleet: Fleet, on: string | undefined, any: string | undefined): Promise<string | undefined> {
+  if (on !== undefined && any !== undefined) {
+    throw new XtaskError("invalid", "--on and --any exclude each other", {
+      details: ["--on runs on every node that matches, --any on the best one"],
+    });
+  }
+  if (on !== undefined || any !== undefined) return on;
+  const online = (await fleet.nodes()).filter(({ state }) => state !== "offline");
+  if (online.length === 1) return online[0]?.id;
+  throw new XtaskError("invalid", "Where shall it run?", {
+    details: ["--on SELECTOR for every node that matches, such as --on all", "--any SELECTOR for the best one of them"],
+  });
+}
+
+function wanted(on: string | undefined, any: string | undefined) {
+  return { ...(on === undefined ? {} : { on }), ...(any === undefined ? {} : { any }) };
+}

@@ -1,0 +1,86 @@
+/** What the page's console says while somebody types: how the line may go on, and what it means so far. */
+import { Hono } from "hono";
+import { XtaskError } from "../protocol/error.ts";
+import type { NodeRecord } from "../protocol/node.ts";
+import { parseSelector } from "../protocol/selector.ts";
+import { readWords, type Suggestion, suggestWords } from "../words/read_words.ts";
+import { splitWords } from "../words/split.ts";
+import type { HttpEnv } from "./context.ts";
+import type { Model } from "./live/model.ts";
+
+const LINE_MAX = 10_000;
+const SUGGESTED_MAX = 50;
+const NAMED_MAX = 5;
+/** Flags that mean nothing here. */
+const OF_A_TERMINAL = ["--json", "--detach", "--context"];
+
+/** `GET /console?words=…` */
+export function consoleRoutes(model: Model): Hono<HttpEnv> {
+  return new Hono<HttpEnv>().get("/console", async (context) => {
+    const line = (context.req.query("words") ?? "").slice(0, LINE_MAX);
+    const nodes = [...model.nodes.values()];
+    const suggestions = await suggestionsFor(line, nodes);
+    return context.json({ suggestions: suggestions.slice(0, SUGGESTED_MAX), meant: await meaningOf(line, nodes) });
+  });
+}
+
+async function suggestionsFor(line: string, nodes: readonly NodeRecord[]): Promise<Suggestion[]> {
+  const last = /\S*$/.exec(line)?.[0] ?? "";
+  const before = line.slice(0, line.length - last.length).trimEnd();
+  const begins = ({ completion }: Suggestion) => completion.startsWith(last);
+  if (/(^|\s)--(on|any)$/.test(before)) return selectors(nodes).filter(begins);
+  const known = (await suggestWords(line)).filter(({ completion }) => !OF_A_TERMINAL.includes(completion));
+  const isTask = /^(xtask\s+)?(run|task(\s+run)?)$/.test(before);
+  return [...(isTask ? tasksOf(nodes).filter(begins) : []), ...known];
+}
+
+/** Ids, then terms that tell nodes apart. */
+function selectors(nodes: readonly NodeRecord[]): Suggestion[] {
+  const terms = nodes.flatMap(({ platform: { os, arch }, labels, capabilities }) => [
+    `os=${os}`,
+    `arch=${arch}`,
+    ...Object.entries(labels).map(([name, value]) => `${name}=${value}`),
+    ...capabilities.map(({ name }) => `has=${name}`),
+  ]);
+  return [
+    { completion: "all", brief: `every node: ${nodes.length}` },
+    ...nodes.map(({ id, platform, state }) => ({ completion: id, brief: `${platform.os}/${platform.arch}, ${state}` })),
+    ...[...new Set(terms)].sort().map((term) => ({
+      completion: term,
+      brief: `${nodes.filter(parseSelector(term)).length} of ${nodes.length} nodes`,
+    })),
+  ];
+}
+
+function tasksOf(nodes: readonly NodeRecord[]): Suggestion[] {
+  const found = new Map<string, { desc: string; count: number }>();
+  for (const { name, desc } of nodes.flatMap(({ tasks }) => tasks)) {
+    const known = found.get(name);
+    found.set(name, { desc: known?.desc || desc, count: (known?.count ?? 0) + 1 });
+  }
+  return [...found].sort(([a], [b]) => a < b ? -1 : 1).map(([completion, { desc, count }]) => ({
+    completion,
+    brief: [desc, count === 1 ? "on 1 node" : `on ${count} nodes`].filter((text) => text !== "").join(", "),
+  }));
+}
+
+/** What pressing Enter would do, or what is missing. Nothing is asked of anybody. */
+async function meaningOf(line: string, nodes: readonly NodeRecord[]): Promise<string> {
+  try {
+    if (splitWords(line).length === 0) return "";
+    const { capability, verb, placement: { on, any } } = await readWords(line);
+    const select = on ?? any;
+    const there = nodes.filter(({ state }) => state !== "offline");
+    const meant = (select === undefined ? there : there.filter(parseSelector(select))).filter(({ capabilities }) =>
+      capabilities.some(({ name }) => name === capability.name)
+    );
+    const what = `${capability.name} ${verb}`;
+    if (select === undefined && meant.length !== 1) return `${what}: say where, with --on or --any`;
+    if (meant.length === 0) return `${what}: no node that is there matches`;
+    const names = meant.slice(0, NAMED_MAX).map(({ id }) => id).join(", ");
+    const more = meant.length > NAMED_MAX ? ` and ${meant.length - NAMED_MAX} more` : "";
+    return any === undefined ? `${what} on ${names}${more}` : `${what} on the best of ${names}${more}`;
+  } catch (error) {
+    return XtaskError.from(error).message;
+  }
+}

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import * as v from "valibot";
+import { parseJson } from "../../lib/protocol/parse.ts";
+import { CommandRecord } from "../../lib/protocol/run.ts";
+import { isTerminal } from "../../lib/protocol/state.ts";
+import { startFleet } from "../fleet.ts";
+import { until } from "../until.ts";
+
+const Taken = v.object({ id: v.string(), nodes: v.array(v.string()), offline: v.array(v.string()) });
+const Refused = v.object({
+  error: v.object({ code: v.string(), message: v.string(), details: v.optional(v.array(v.string())) }),
+});
+
+Deno.test("what is asked over HTTP runs on nodes, is shown, cancelled and asked again", async (t) => {
+  await using fleet = await startFleet({ nodes: ["n1", "n2"] });
+  const { url } = fleet.up.http;
+  const call = (path: string, body?: unknown) =>
+    fetch(`${url}/api/v1${path}`, {
+      method: body === undefined ? "GET" : "POST",
+      headers: { authorization: `Bearer ${fleet.up.token}`, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  const taken = async (path: string, body: unknown) => {
+    const answer = await call(path, body);
+    const text = await answer.text();
+    assert.equal(answer.status, 202, text);
+    return parseJson(Taken, text, "answer");
+  };
+  const ended = (id: string) =>
+    until("the command's end", async () => {
+      const answer = await call(`/commands/${id}`);
+      const text = await answer.text();
+      // The hub hears of it a moment after the nodes have taken it.
+      if (answer.status === 404) return undefined;
+      const record = parseJson(CommandRecord, text, "command");
+      const runs = Object.values(record.runs);
+      return runs.length > 0 && runs.every(({ state }) => isTerminal(state)) && record;
+    });
+
+  await t.step("by the words of a terminal", async () => {
+    const { id, nodes } = await taken("/tasks", { command: "xtask task run hello --on all" });
+    assert.deepEqual([...nodes].sort(), ["n1", "n2"]);
+    const { capability, verb, input, runs } = await ended(id);
+    assert.deepEqual([capability, verb, input], ["task", "run", { args: ["hello"] }]);
+    assert.deepEqual(Object.values(runs).map(({ state }) => state), ["succeeded", "succeeded"]);
+    const again = await taken(`/commands/${id}/retry`, {});
+    assert.deepEqual([...again.nodes].sort(), ["n1", "n2"]);
+    assert.notEqual(again.id, id);
+  });
+
+  await t.step("by its parts; what only reads is kept too, since its asker looks for it later", async () => {
+    const { id } = await taken("/tasks", {
+      capability: "which",
+      verb: "check",
+      input: { names: ["sh"] },
+      target: "n1",
+    });
+    const { capability, runs } = await ended(id);
+    assert.deepEqual([capability, Object.keys(runs), runs.n1?.state], ["which", ["n1"], "succeeded"]);
+  });
+
+  await t.step("what cannot be asked is refused with what to do", async () => {
+    const rows: [unknown, number, string][] = [
+      [{ command: "up" }, 400, "invalid"],
+      [{ command: "task run hello" }, 400, "invalid"],
+      [{ command: "task run hello --on nobody=there" }, 404, "not_found"],
+      [{ command: "task run hello --on all", project: "other" }, 404, "not_found"],
+      [{ capability: "rm", verb: "all", target: "all" }, 404, "not_found"],
+      [{ capability: "which", verb: "check", input: { names: "sh" }, target: "all" }, 400, "invalid"],
+      [{ command: 1 }, 400, "invalid"],
+    ];
+    for (const [body, status, code] of rows) {
+      const answer = await call("/tasks", body);
+      const { error } = parseJson(Refused, await answer.text(), "refusal");
+      assert.deepEqual([answer.status, error.code], [status, code], JSON.stringify(body));
+    }
+  });
+
+  await t.step("a running command is cancelled", async () => {
+    const { id } = await taken("/tasks", { command: "silent exec --on n1 -- sleep 600" });
+    await until("it runs", async () => (await (await call(`/commands/${id}`)).text()).includes('"running"'));
+    assert.deepEqual(await (await call(`/commands/${id}/cancel`, {})).json(), { id, outcomes: { n1: "cancelled" } });
+    assert.equal((await ended(id)).runs.n1?.state, "cancelled");
+  });
+});
