@@ -5,7 +5,7 @@ import { createJoinRequest, JoinReply, readToken } from "./auth/invite.ts";
 import { type Keyring, openKeyring } from "./auth/keyring.ts";
 import { generateNkey } from "./auth/nkey.ts";
 import type { CapabilityName } from "./capability/registry.ts";
-import { connectFleet } from "./client/fleet.ts";
+import { connectFleet, type Fleet } from "./client/fleet.ts";
 import { openModel } from "./http/live/model.ts";
 import { pageRoutes } from "./http/pages.tsx";
 import type { ServeOptions } from "./http/serve.ts";
@@ -148,20 +148,14 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
       ...signalOf(signal),
     }),
   );
-  const logHttp = (message: string) => log("http", "warn", message);
-  const model = stack.use(await openModel({ fleet: page, project: keyring.project, log: logHttp }));
-  const token = options.http.token ?? newSecret();
-  const http = stack.use(
-    await startHttp({
+  const { http, token } = stack.use(
+    await startPage({
       ...options.http,
       fleet: page,
       project: keyring.project,
-      token,
       sessionsPath: `${folder}/sessions.json`,
-      version: VERSION,
       unready: () => hub.ready ? [] : ["the hub has no connection to its server, or is catching up"],
-      log: logHttp,
-      pages: pageRoutes({ model, datastar: options.http.datastar, log: logHttp }),
+      log,
     }),
   );
   let agent: Agent | undefined;
@@ -192,6 +186,41 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
       await owned[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Options of {@linkcode startPage}. */
+export interface PageOptions extends HttpOptions {
+  /** Asked with the rights that the page is to have. It stays its owner's. */
+  readonly fleet: Fleet;
+  readonly project: string;
+  /** Where sessions are kept. Without it they end with the process. */
+  readonly sessionsPath?: string;
+  /** What is not ready, one line each. */
+  readonly unready: () => readonly string[];
+  readonly log: Log;
+}
+
+/** The page of a fleet, served. */
+export interface Page extends AsyncDisposable {
+  readonly http: Http;
+  /** What programs send as `Authorization: Bearer`. */
+  readonly token: string;
+}
+
+/**
+ * Serves the page and the API of a fleet, whether its hub runs in this process or far away.
+ *
+ * @throws {XtaskError} `conflict` for a port that is taken, `invalid` for a certificate that does not do
+ */
+export async function startPage(options: PageOptions): Promise<Page> {
+  const { fleet, project, datastar, token = newSecret() } = options;
+  const log = (message: string) => options.log("http", "warn", message);
+  await using stack = new AsyncDisposableStack();
+  const model = stack.use(await openModel({ fleet, project, log }));
+  const pages = pageRoutes({ model, datastar, log });
+  const http = stack.use(await startHttp({ ...options, token, version: VERSION, log, pages }));
+  const owned = stack.move();
+  return { http, token, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }
 
 /** Options of {@linkcode startNode}. */

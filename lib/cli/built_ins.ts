@@ -1,83 +1,26 @@
 /** The commands beside the capabilities. Each is loaded when it is run. */
 import { buildCommand, buildRouteMap, type Command, type CommandContext, type RouteMap } from "@stricli/core";
+import {
+  ALERT_KEY,
+  COMMAND_ID,
+  flag,
+  fleet,
+  httpFlags,
+  json,
+  list,
+  nodeFlags,
+  number,
+  one,
+  optionalText,
+  port,
+  streamFlags,
+  text,
+} from "./flags.ts";
 import type { Shell } from "./shell.ts";
 
 type Context = Shell & CommandContext;
 
-const text = (input: string) => input;
-const number = (input: string) => {
-  const value = Number(input);
-  if (!Number.isInteger(value) || input.trim() === "") throw new SyntaxError(`'${input}' is no whole number`);
-  return value;
-};
-const port = (input: string) => {
-  const value = number(input);
-  if (value < 0 || value > 65_535) {
-    throw new SyntaxError(`${input} is no port; expected 0 to 65535, where 0 takes any free one`);
-  }
-  return value;
-};
-
-const json = {
-  kind: "boolean",
-  default: false,
-  withNegated: false,
-  brief: "Print one JSON object a line, and nothing else",
-} as const;
-const context = {
-  kind: "parsed",
-  parse: text,
-  optional: true,
-  brief: "The fleet that is meant; see xtask context",
-  placeholder: "NAME",
-} as const;
-const fleet = { json, context } as const;
-const optionalText = (brief: string, placeholder: string) =>
-  ({ kind: "parsed", parse: text, optional: true, brief, placeholder }) as const;
-const list = (brief: string, placeholder: string) =>
-  ({ kind: "parsed", parse: text, optional: true, variadic: true, brief, placeholder }) as const;
-const flag = (brief: string) => ({ kind: "boolean", default: false, withNegated: false, brief }) as const;
-const one = (brief: string, placeholder: string) =>
-  ({ kind: "tuple", parameters: [{ brief, placeholder, parse: text }] }) as const;
-const ALERT_KEY = one("The alert's key; see xtask alerts ls", "KEY");
-const COMMAND_ID = one("The command's id; see xtask commands", "ID");
-
-const nodeFlags = {
-  name: optionalText("Id of this node; from the host name by default", "ID"),
-  dir: optionalText("The folder that the node offers, with its Taskfile; this one by default", "DIR"),
-  label: list("A label for selectors", "KEY=VALUE"),
-  slots: {
-    kind: "parsed",
-    parse: number,
-    optional: true,
-    brief: "Runs at once; one for each core by default",
-    placeholder: "N",
-  },
-  allow: list("The only capabilities to offer", "CAP,…"),
-  json,
-} as const;
-
-const httpFlags = {
-  httpPort: {
-    kind: "parsed",
-    parse: port,
-    default: "8222",
-    brief: "Port for the page and the API",
-    placeholder: "PORT",
-  },
-  httpHost: optionalText("Address to serve them on; with TLS that of --host, else this machine alone", "HOST"),
-  httpName: list("A name that people call this server by, as in its certificate", "NAME"),
-  tlsCert: optionalText("Serve them over TLS with this certificate (PEM)", "FILE"),
-  tlsKey: optionalText("The certificate's key (PEM)", "FILE"),
-} as const;
-
-const streamFlags = {
-  ...fleet,
-  since: optionalText("Begin so long ago: 10m, 2h, 1d", "DURATION"),
-  noFollow: flag("End with what is there now"),
-  node: optionalText("Only this node", "ID"),
-} as const;
-
+const page = (): Promise<typeof import("./commands/ui.ts")> => import("./commands/ui.ts" as string);
 const processes = (): Promise<typeof import("./commands/processes.ts")> => import("./commands/processes.ts" as string);
 const nodes = (): Promise<typeof import("./commands/nodes.ts")> => import("./commands/nodes.ts" as string);
 const commands = (): Promise<typeof import("./commands/commands.ts")> => import("./commands/commands.ts" as string);
@@ -366,6 +309,19 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
         },
       },
       loader: async () => (await access()).env,
+    }),
+  ui: () =>
+    buildCommand({
+      docs: { brief: "Open the page: the hub's own, or one that is served here" },
+      parameters: {
+        flags: {
+          ...fleet,
+          ...httpFlags,
+          open: flag("Open it in the browser"),
+          serve: flag("Serve it here, even where the hub serves one"),
+        },
+      },
+      loader: async () => (await page()).ui,
     }),
   doctor: () =>
     buildCommand({

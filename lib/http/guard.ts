@@ -113,7 +113,8 @@ const hasBearer = (header: string | undefined) => bearerOf(header) !== undefined
 /** Refuses bodies that are no JSON: forms and plain text are what other sites can send without asking. */
 export function jsonOnly(): MiddlewareHandler<HttpEnv> {
   return async (context, next) => {
-    if (context.req.raw.body !== null && !SAFE_METHODS.includes(context.req.method)) {
+    const empty = context.req.raw.body === null || context.req.header("content-length") === "0";
+    if (!empty && !SAFE_METHODS.includes(context.req.method)) {
       const type = context.req.header("content-type")?.split(";")[0]?.trim().toLowerCase();
       if (type !== "application/json") {
         throw new XtaskError("invalid", "A body must be JSON", { details: ["send: Content-Type: application/json"] });

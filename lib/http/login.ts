@@ -4,6 +4,7 @@ import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import type { CookieOptions } from "hono/utils/cookie";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { linkIsOver } from "./plain_page.ts";
+import { XtaskError } from "../protocol/error.ts";
 import type { Sessions } from "./session.ts";
 
 /** `GET /login?token=…`: exchanges the link for a cookie. */
@@ -28,6 +29,16 @@ export function sessionRoutes(sessions: Sessions): Hono<HttpEnv> {
     await sessions.logout(context.get("caller"));
     deleteCookie(context, cookieName(context), cookieOptions(context));
     return context.body(null, 204);
+  }).post("/api/v1/login-links", (context) => {
+    // Whoever has a session could hand it on by this, and it would outlive its logout.
+    if (context.get("caller").kind !== "token") {
+      throw new XtaskError("forbidden", "A login link is for those who have the token", {
+        details: ["type in a terminal: xtask ui --open"],
+      });
+    }
+    const { secret, expiresAt } = sessions.invite();
+    const url = loginLink(new URL(context.req.url).origin, secret);
+    return context.json({ url, expiresAt: new Date(expiresAt).toISOString() }, 201);
   });
 }
 

@@ -11,7 +11,7 @@ export function askForLogin(): Html {
     html`
       <p>Open this page with a login link. On a machine that reaches this hub, type</p>
       <pre>xtask ui --open</pre>
-      <p>or <code>xtask ui --link</code>, which prints a link to open here. A link works once, for ten minutes.</p>
+      <p>or <code>xtask ui</code>, which prints a link to open here. A link works once, for ten minutes.</p>
     `,
   );
 }

@@ -1,0 +1,107 @@
+/** `xtask ui`: a login link to the page that a hub serves; where none does, the page served from here. */
+import * as v from "valibot";
+import { XtaskError } from "../../protocol/error.ts";
+import { parseJson } from "../../protocol/parse.ts";
+import { type Log, startPage } from "../../system.ts";
+import type { Context } from "../contexts.ts";
+import type { Shell } from "../shell.ts";
+import { untilStopped } from "../signals.ts";
+import { styled } from "../terminal.ts";
+import { type HttpFlags, httpOptions } from "./http.ts";
+import type { FleetFlags } from "./nodes.ts";
+
+/** Flags of `xtask ui`. */
+export interface UiFlags extends FleetFlags, HttpFlags {
+  readonly open: boolean;
+  readonly serve: boolean;
+}
+
+const Link = v.object({ url: v.string(), expiresAt: v.string() });
+
+/** A page that answers does so at once. */
+const LINK_MS = 5_000;
+
+/** Prints a login link, or serves the page until it is told to stop. */
+export async function ui(this: Shell, flags: UiFlags): Promise<void> {
+  const { open, serve, json } = flags;
+  const context = await this.context(flags.context);
+  const link = serve ? undefined : await linkOf(context);
+  if (link === undefined) return await servePage(this, context, flags);
+  if (json) this.print(JSON.stringify(link));
+  else this.print(link.url);
+  if (open) await openInBrowser(this, link.url);
+  else if (!json) this.note("It works once, for 10 minutes. --open opens it in the browser");
+}
+
+/** A new login link of the page that belongs to the context; undefined where there is none that answers. */
+async function linkOf({ http, token }: Context): Promise<v.InferOutput<typeof Link> | undefined> {
+  if (http === undefined || token === undefined) return undefined;
+  let answer: Response;
+  try {
+    answer = await fetch(`${http}/api/v1/login-links`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(LINK_MS),
+    });
+  } catch {
+    // Nobody listens there any more: the page can be served from here.
+    return undefined;
+  }
+  const text = await answer.text();
+  if (answer.status === 201) return parseJson(Link, text, "login link");
+  if (answer.status !== 401) return undefined;
+  throw new XtaskError("unauthenticated", `The page at ${http} does not know this token`, {
+    details: ["its hub was set up anew: start xtask up again, or use another --context", "or serve one here: --serve"],
+  });
+}
+
+async function servePage(shell: Shell, context: Context, flags: UiFlags): Promise<void> {
+  const { json, open } = flags;
+  using stop = untilStopped(shell);
+  await using fleet = await shell.connect(flags.context, stop.signal);
+  await using page = await startPage({
+    ...await httpOptions(shell, flags),
+    fleet,
+    project: context.project,
+    unready: () => fleet.bus.up ? [] : ["the hub cannot be reached"],
+    log: logTo(shell, json),
+  });
+  const url = page.http.loginLink();
+  if (json) shell.print(JSON.stringify({ type: "ready", httpUrl: page.http.url, loginUrl: url, token: page.token }));
+  else {
+    shell.print(
+      `${styled("The page of", "bold", shell.color)} ${context.url}, with the rights of context '${context.name}'`,
+    );
+    shell.print(`  page   ${styled(url, "bold", shell.color)}    (works once, for 10 minutes)`);
+    shell.print(`  token  ${page.token}    (for programs: Authorization: Bearer)`);
+  }
+  if (open) await openInBrowser(shell, url);
+  await stop.until(
+    fleet.bus.closed().then((reason) => {
+      throw new XtaskError("unavailable", "The connection to the hub is over", { cause: reason });
+    }),
+  );
+}
+
+function logTo(shell: Shell, json: boolean): Log {
+  return (part, level, message) => {
+    shell.note(json ? JSON.stringify({ at: new Date().toISOString(), level, part, message }) : `${part}: ${message}`);
+  };
+}
+
+/** By what each system has for it. */
+async function openInBrowser(shell: Shell, url: string): Promise<void> {
+  const [program, ...args] = Deno.build.os === "darwin"
+    ? ["open", url]
+    : Deno.build.os === "windows"
+    ? ["rundll32", "url.dll,FileProtocolHandler", url]
+    : ["xdg-open", url];
+  try {
+    const { success } = await new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" })
+      .output();
+    if (success) return;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  shell.note("No browser could be opened from here: open the link above in one");
+}
