@@ -93,7 +93,7 @@ export async function refused(promise: Promise<unknown>, code: ErrorCode, patter
 
 /**
  * A Taskfile whose task waits for the test: each run leaves its id in `runs`, goes on when there is a file `open`, and
- * leaves its id in `ends`.
+ * leaves its id in `ends`. By printf, which writes a line at once: Task's echo writes its end apart, and two runs would mix.
  */
 export const GATED = `
 version: "3"
@@ -102,11 +102,11 @@ tasks:
   gate:
     desc: Waits until the test opens the gate
     cmds:
-      - echo {{.XTASK_COMMAND_ID}} >> runs
+      - printf '%s\\n' {{.XTASK_COMMAND_ID}} >> runs
       - echo waiting
       - while [ ! -e open ]; do sleep 0.05; done
       - echo through
-      - echo {{.XTASK_COMMAND_ID}} $(wc -l < runs) >> ends
+      - printf '%s %s\\n' {{.XTASK_COMMAND_ID}} $(wc -l < runs) >> ends
 `;
 
 /** How often a gated task was started in a folder. */
