@@ -14,9 +14,8 @@ Deno.test("nobody is let in but by a link that works once, or by the token", asy
     return { status: answer.status, headers: answer.headers, text: await answer.text() };
   };
   const login = async () => {
-    const { headers, status } = await ask(new URL(http.loginLink()).pathname + new URL(http.loginLink()).search, {
-      headers: NAVIGATES,
-    });
+    const { pathname, search } = new URL(http.loginLink());
+    const { headers, status } = await ask(pathname + search, { headers: NAVIGATES });
     assert.equal(status, 303);
     return headers.get("set-cookie")?.split(";")[0] ?? "";
   };
@@ -66,8 +65,8 @@ Deno.test("nobody is let in but by a link that works once, or by the token", asy
       303,
     );
     assert.equal((await link({ ...FETCHES, cookie: await login(), origin })).status, 403);
-    for (const wrong of [token.slice(1), `${token}x`, ""]) {
-      assert.equal((await link({ authorization: `Bearer ${wrong}` })).status, wrong === "" ? 401 : 401, wrong);
+    for (const wrong of [token.slice(1), `${token}x`, "a"]) {
+      assert.equal((await link({ authorization: `Bearer ${wrong}` })).status, 401, wrong);
     }
   });
 
