@@ -18,7 +18,7 @@ export function commandFrame(command: CommandRecord, now: number): Frame {
   const ended = runs.filter(([, { state }]) => isTerminal(state)).length;
   const state = overall(Object.values(command.runs));
   const html = String(
-    <section id="command" aria-label="Runs">
+    <section id="command" aria-label="Runs" data-nodes={runs.map(([node]) => node).join(",")}>
       <div class="command-head">
         <State of={state} />
         <span>{ended} of {runs.length} {runs.length === 1 ? "run" : "runs"} ended</span>

@@ -7,6 +7,7 @@ export interface Files {
   readonly css: string;
   readonly app: string;
   readonly datastar: string;
+  readonly log: string;
 }
 
 /** The views of the navigation, in order, with the key that leads there after `g`. */
@@ -54,6 +55,7 @@ export function Layout({ title, current, project, nonce, files, events, children
         <link rel="icon" href="data:," />
         <link rel="stylesheet" href={files.css} />
         <script nonce={nonce} src={files.app}></script>
+        <script nonce={nonce} src={files.log} defer></script>
         <script nonce={nonce} type="module" src={files.datastar}></script>
       </head>
       <body>

@@ -17,11 +17,13 @@ import { commandsFrame } from "../../ui/commands.tsx";
 import { fleetFrame, type FleetNode } from "../../ui/fleet.tsx";
 import type { Frame } from "../../ui/frame.ts";
 import { chromeFrame, Layout } from "../../ui/layout.tsx";
+import { LogViewer } from "../../ui/log.tsx";
 import { nodeFrame, offersFrame } from "../../ui/node.tsx";
 import { commandWords } from "../../ui/parts.tsx";
 import { CommandSearch, FleetSearch } from "../../ui/search.tsx";
 import { consoleRoutes } from "./console.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
+import { logRoutes } from "./logs.ts";
 import type { Model } from "./live/model.ts";
 import { tabStream } from "./live/tab.ts";
 import { staticFiles } from "./static.ts";
@@ -49,6 +51,8 @@ interface Opened {
   readonly frames: () => Promise<readonly Frame[]> | readonly Frame[];
   /** What stands above the frames and does not change by itself. */
   readonly head?: Child;
+  /** What stands below them. */
+  readonly tail?: Child;
 }
 
 const VIEWS: Readonly<Record<string, View>> = {
@@ -104,6 +108,7 @@ const VIEWS: Readonly<Record<string, View>> = {
       };
       const command = await found();
       return {
+        tail: <LogViewer command={asked} />,
         title: command === undefined ? "Asked" : commandWords(command.capability, command.verb, command.input),
         frames: async () => {
           const now = await found();
@@ -119,12 +124,13 @@ const YOUNG_MS = 60_000;
 const LISTED_MAX = 200;
 
 /** The routes of the page. */
-export function pageRoutes({ model, datastar, log }: PageOptions): Hono<HttpEnv> {
+export function pageRoutes({ model, datastar, log }: PageOptions): { routes: Hono<HttpEnv> } & AsyncDisposable {
+  const logs = logRoutes();
   const files = staticFiles(datastar);
   const page = (name: string) => async (context: HttpContext) => {
     const view = VIEWS[name] as View;
     const query = { ...context.req.query(), ...context.req.param() };
-    const { title, head, frames } = await view.open(model, query);
+    const { title, head, tail, frames } = await view.open(model, query);
     const made = await frames();
     const events = `/events?${new URLSearchParams({ ...query, view: name, project: context.get("project") })}`;
     return context.html(
@@ -141,12 +147,14 @@ export function pageRoutes({ model, datastar, log }: PageOptions): Hono<HttpEnv>
         >
           {head}
           <div dangerouslySetInnerHTML={{ __html: made.map(({ html }) => html).join("") }} />
+          {tail}
         </Layout>,
       ),
     );
   };
-  return new Hono<HttpEnv>()
+  const routes = new Hono<HttpEnv>()
     .route("/", files.routes)
+    .route("/", logs.routes)
     .route("/", consoleRoutes(model))
     .get("/", page("fleet"))
     .get("/nodes/:id", page("node"))
@@ -168,6 +176,7 @@ export function pageRoutes({ model, datastar, log }: PageOptions): Hono<HttpEnv>
       });
       return context.body(stream, 200, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
     });
+  return { routes, [Symbol.asyncDispose]: () => logs[Symbol.asyncDispose]() };
 }
 
 function chromeOf({ nodes, commands }: Model): Frame {

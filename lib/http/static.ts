@@ -3,6 +3,8 @@ import { Hono } from "hono";
 import { createHash } from "node:crypto";
 import appCss from "../../ui/static/app.css" with { type: "text" };
 import appJs from "../../ui/static/app.js" with { type: "text" };
+import logJs from "../../ui/static/log.js" with { type: "text" };
+import { paletteCss } from "../../ui/palette.ts";
 import type { HttpEnv } from "./context.ts";
 
 const TYPES = { css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8" } as const;
@@ -12,6 +14,7 @@ export interface StaticFiles {
   readonly css: string;
   readonly app: string;
   readonly datastar: string;
+  readonly log: string;
   readonly routes: Hono<HttpEnv>;
 }
 
@@ -24,7 +27,8 @@ export function staticFiles(datastar: string): StaticFiles {
     files.set(file, { body, type: TYPES[kind] });
     return `/static/${file}`;
   };
-  const [css, app, script] = [add("app", "css", appCss), add("app", "js", appJs), add("datastar", "js", datastar)];
+  const css = add("app", "css", appCss + paletteCss());
+  const [app, log, script] = [add("app", "js", appJs), add("log", "js", logJs), add("datastar", "js", datastar)];
   const routes = new Hono<HttpEnv>().get("/static/:file", (context) => {
     const file = files.get(context.req.param("file"));
     if (file === undefined) return context.notFound();
@@ -33,5 +37,5 @@ export function staticFiles(datastar: string): StaticFiles {
       "cache-control": "private, max-age=31536000, immutable",
     });
   });
-  return { css, app, datastar: script, routes };
+  return { css, app, log, datastar: script, routes };
 }

@@ -225,6 +225,32 @@ async function oneOf(bus: Bus, stream: string, wanted: DirectMsgRequest): Promis
   }
 }
 
+/** The first message of a subject with this sequence or a later one, or undefined. */
+export async function nextMessage(
+  bus: Bus,
+  stream: string,
+  subject: string,
+  sequence: number,
+): Promise<StreamMessage | undefined> {
+  try {
+    const manager = await jetstreamManager(bus.connection, { checkAPI: false });
+    const message = await manager.direct.getMessage(stream, { seq: sequence, next_by_subj: subject });
+    if (message === null) return undefined;
+    return {
+      subject: message.subject,
+      sequence: message.seq,
+      time: message.time,
+      data: message.data as Uint8Array<ArrayBuffer>,
+      pending: 0,
+      header: (name) => message.header.has(name) ? message.header.get(name) : undefined,
+    };
+  } catch (error) {
+    const converted = natsError(error);
+    if (converted.code === "not_found") return undefined;
+    throw converted;
+  }
+}
+
 /** @throws {XtaskError} `unavailable` where the server has no JetStream for this account */
 export async function assertJetStream(bus: Bus): Promise<void> {
   try {

@@ -74,3 +74,5 @@ export const TAB_BYTES_MAX = 1024 * 1024;
 export const FRAME_MS = 50;
 /** A tab hears something at least this often, so that it notices a dead link. */
 export const TAB_BEAT_MS = 15_000;
+/** Outputs of runs that are read for viewers at once. */
+export const LOGS_OPEN_MAX = 64;

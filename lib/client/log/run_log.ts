@@ -1,0 +1,199 @@
+/**
+ * The output of one run as numbered lines. It is read once from its stream, which tells where lines begin; from then on any
+ * of them is read where it stands. What is kept in memory is a mark for some 64 KiB of output, so 60 MB of it take some
+ * 1,000 marks.
+ */
+import type { Bus } from "../../nats/bus.ts";
+import { nextMessage, readStream, STREAM, type StreamMessage } from "../../nats/streams.ts";
+import { pause } from "../../os/pause.ts";
+import { logSubject } from "../../protocol/subjects.ts";
+import { shownText } from "./escapes.ts";
+import { LineReader, type Place, type RawLine } from "./lines.ts";
+import { type Piece, shownLine } from "./pieces.ts";
+import { PLAIN, type Style, styleAfter } from "./sgr.ts";
+
+/** A line. */
+export interface LogLine {
+  /** From 0. */
+  readonly number: number;
+  readonly stream: "out" | "err";
+  /** When its first byte was read. */
+  readonly at: Date;
+  readonly pieces: readonly Piece[];
+  /** Characters of it that are not shown. */
+  readonly cut: number;
+  /** Bytes that are missing here; the line stands for them. */
+  readonly gap?: number;
+}
+
+/** What is looked for. */
+export interface Search {
+  readonly text: string;
+  readonly caseSensitive: boolean;
+}
+
+/** The output of one run. */
+export interface RunLog extends AsyncDisposable {
+  /** Lines so far, an unfinished one included. */
+  readonly lines: number;
+  /** Bytes so far: what changes where an unfinished line grows. */
+  readonly bytes: number;
+  /** Whether no more will come. */
+  readonly ended: boolean;
+  /** Resolves when what was there at the opening has been read. */
+  readonly indexed: Promise<void>;
+  onChange(hear: () => void): Disposable;
+  /** Some lines, fewer where there are no more. */
+  range(from: number, count: number, signal?: AbortSignal): Promise<LogLine[]>;
+  /** The numbers of lines that hold a text, up to a bound. */
+  search(search: Search, max: number, signal?: AbortSignal): Promise<number[]>;
+  /** The number of the first line that tells of an error, or undefined. */
+  firstError(signal?: AbortSignal): Promise<number | undefined>;
+}
+
+/** A message that reading can begin with, and the style that it begins with. */
+interface Mark extends Place {
+  readonly sequence: number;
+  readonly style: Style;
+}
+
+const MARK_BYTES = 64 * 1024;
+const MARK_MESSAGES = 64;
+const RESUME_MS = 500;
+const ERROR = /\b(error|failed|failure|fatal|panic|exception|cannot|traceback)\b/i;
+
+/** Opens the output of a run. Reading begins at once and goes on until the run has ended. */
+export function openRunLog(bus: Bus, node: string, command: string): RunLog {
+  const subject = logSubject(node, command);
+  const stop = new AbortController();
+  const listeners = new Set<() => void>();
+  const indexed = Promise.withResolvers<void>();
+  const marks: Mark[] = [];
+  const reader = new LineReader();
+  let style: Style = PLAIN;
+  let [sinceBytes, sinceMessages, ended, last] = [0, 0, false, 0];
+
+  const take = (message: StreamMessage) => {
+    if (marks.length === 0 || sinceBytes >= MARK_BYTES || sinceMessages >= MARK_MESSAGES) {
+      marks.push({ ...reader.place, sequence: message.sequence, style: styleAfter(style, reader.unfinished) });
+      [sinceBytes, sinceMessages] = [0, 0];
+    }
+    sinceBytes += message.data.length;
+    sinceMessages++;
+    last = message.sequence;
+    for (const { text } of reader.take(message)) style = styleAfter(style, text);
+    if (reader.total !== undefined && reader.bytes >= reader.total) ended = true;
+    for (const hear of listeners) hear();
+  };
+  const reading = (async () => {
+    while (!stop.signal.aborted && !ended) {
+      try {
+        const from = { sequence: last + 1 };
+        for await (
+          const message of readStream(bus, STREAM.logs, {
+            subjects: [subject],
+            from,
+            follow: true,
+            signal: stop.signal,
+          })
+        ) {
+          take(message);
+          if (message.pending === 0) indexed.resolve();
+          if (ended) break;
+        }
+      } catch {
+        // The hub is away: what is there is still shown, and reading goes on when it is back.
+      }
+      if (!ended) await pause(RESUME_MS, stop.signal);
+    }
+    indexed.resolve();
+  })();
+  // Where nothing has been written there is no message to tell that all has been read.
+  void pause(RESUME_MS, stop.signal).then(() => indexed.resolve());
+
+  async function* linesFrom(number: number, signal?: AbortSignal): AsyncIterable<RawLine & { readonly style: Style }> {
+    const mark =
+      marks.findLast(({ lines, clean }) => clean ? lines <= number : lines <= number + 0 && lines < number) ?? marks[0];
+    if (mark === undefined) return;
+    const lines = new LineReader(mark);
+    let at = mark.sequence;
+    let look: Style | undefined;
+    while (at <= last) {
+      signal?.throwIfAborted();
+      const message = await nextMessage(bus, STREAM.logs, subject, at);
+      if (message === undefined || message.sequence > last) break;
+      at = message.sequence + 1;
+      for (const line of lines.take(message)) {
+        look ??= styleAfter(mark.style, lines.skipped);
+        yield { ...line, style: look };
+        look = styleAfter(look, line.text);
+      }
+    }
+    for (const line of lines.end()) yield { ...line, style: look ?? styleAfter(mark.style, lines.skipped) };
+  }
+
+  async function* all(signal?: AbortSignal): AsyncIterable<RawLine> {
+    const lines = new LineReader();
+    for await (
+      const message of readStream(bus, STREAM.logs, {
+        subjects: [subject],
+        from: "first",
+        ...(signal === undefined ? {} : { signal }),
+      })
+    ) {
+      yield* lines.take(message);
+    }
+    yield* lines.end();
+  }
+
+  return {
+    get lines() {
+      return reader.begun;
+    },
+    get bytes() {
+      return reader.bytes;
+    },
+    get ended() {
+      return ended;
+    },
+    indexed: indexed.promise,
+    onChange(hear) {
+      listeners.add(hear);
+      return { [Symbol.dispose]: () => void listeners.delete(hear) };
+    },
+    async range(from, count, signal) {
+      const found: LogLine[] = [];
+      for await (const { number, stream, at, text, gap, style } of linesFrom(from, signal)) {
+        if (number < from) continue;
+        if (number >= from + count) break;
+        const { pieces, cut } = shownLine(text, style);
+        found.push({ number, stream, at, pieces, cut, ...(gap === undefined ? {} : { gap }) });
+      }
+      return found;
+    },
+    async search({ text, caseSensitive }, max, signal) {
+      const wanted = caseSensitive ? text : text.toLowerCase();
+      const found: number[] = [];
+      for await (const line of all(signal)) {
+        const shown = shownText(line.text);
+        if (!(caseSensitive ? shown : shown.toLowerCase()).includes(wanted)) continue;
+        found.push(line.number);
+        if (found.length >= max) break;
+      }
+      return found;
+    },
+    async firstError(signal) {
+      let err: number | undefined;
+      for await (const { number, stream, text } of all(signal)) {
+        if (ERROR.test(shownText(text))) return number;
+        if (stream === "err") err ??= number;
+      }
+      return err;
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      listeners.clear();
+      await reading;
+    },
+  };
+}
