@@ -61,6 +61,8 @@ export function LabelList({ labels }: { readonly labels: Readonly<Record<string,
 
 /** A command's words as they would be typed: what it was, in short. */
 export function commandWords(capability: string, verb: string, input: unknown): string {
+  // What a node told of its beginning may come after what another told of its end.
+  if (capability === "") return "not told yet";
   const values = typeof input === "object" && input !== null ? Object.values(input) : [];
   const words = values.flat().filter((value) => ["string", "number"].includes(typeof value)).join(" ");
   return `${capability} ${verb}${words === "" ? "" : ` ${words.slice(0, 200)}`}`;

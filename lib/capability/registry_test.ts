@@ -28,7 +28,7 @@ Deno.test("everything explains itself in a line without a period", () => {
     fieldsOf(input).map((field) => [`${name} ${field.name}`, field.description])
   );
   assert.ok(descriptions.length > 10);
-  for (const [name, line = ""] of [...summaries, ...descriptions]) assert.match(line, /^[A-Z][^\n]*[^.\s]$/, name);
+  for (const [name, line = ""] of [...summaries, ...descriptions]) assert.match(line, /^[A-Z][^\n]*[^.\s]$/, `${name}`);
 });
 
 Deno.test("no input has a field that a command line could not tell from a flag of every command", () => {

@@ -123,7 +123,7 @@ async function assertPage(url: string, loginUrl: string): Promise<void> {
   assert.ok(files.some((path) => path?.includes("datastar")), html);
   for (const path of files) {
     const file = await fetch(`${url}${path}`, { headers: { cookie } });
-    assert.ok((await file.text()).length > 100 && file.ok, path);
+    assert.ok((await file.text()).length > 100 && file.ok, `${path}`);
   }
 }
 

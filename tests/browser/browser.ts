@@ -1,0 +1,63 @@
+/** A real browser: Chromium from npm, which brings its own libraries along. */
+import chromium from "@sparticuz/chromium";
+import { type Browser, type HTTPRequest, launch, type Page } from "puppeteer-core";
+import { until } from "../until.ts";
+
+/** A page of a browser, and what it complained of. */
+export interface Tab extends AsyncDisposable {
+  readonly page: Page;
+  /** Errors of scripts, refusals by the page's policy, requests that failed. */
+  readonly troubles: readonly string[];
+  /** Waits until an expression in the page is true. */
+  when(expression: string): Promise<void>;
+  /** The text of an element; empty where there is none. */
+  text(selector: string): Promise<string>;
+}
+
+/** A running browser. */
+export interface TestBrowser extends AsyncDisposable {
+  /** Another tab, with the cookies of the others. */
+  open(url: string, size?: { readonly width: number; readonly height: number }): Promise<Tab>;
+}
+
+const DESKTOP = { width: 1280, height: 800 };
+
+/** Starts a browser. */
+export async function startBrowser(): Promise<TestBrowser> {
+  const browser: Browser = await launch({
+    // Nothing but the machine's own hub is visited, so that its sandbox may be off where there is none.
+    args: [...chromium.args, "--no-sandbox"],
+    executablePath: await chromium.executablePath(),
+    headless: "shell",
+  });
+  return {
+    async open(url, size = DESKTOP) {
+      const page = await browser.newPage();
+      await page.setViewport(size);
+      const troubles: string[] = [];
+      page.on("pageerror", (error) => void troubles.push(`error: ${(error as Error).message}`));
+      page.on("console", (message) => {
+        if (["error", "warn"].includes(message.type())) troubles.push(`${message.type()}: ${message.text()}`);
+      });
+      page.on("requestfailed", (request) => {
+        if (!isLeft(request)) troubles.push(`failed: ${request.url()}: ${request.failure()?.errorText}`);
+      });
+      await page.goto(url, { waitUntil: "domcontentloaded" });
+      return {
+        page,
+        troubles,
+        when: async (expression) =>
+          void await until(expression, () => page.evaluate(expression).catch(() => false) as Promise<boolean>),
+        text: (selector) =>
+          page.$eval(selector, (element) => (element as { textContent: string }).textContent).catch(() => ""),
+        [Symbol.asyncDispose]: () => page.close(),
+      };
+    },
+    [Symbol.asyncDispose]: () => browser.close(),
+  };
+}
+
+/** A stream ends with its page, which a browser calls a failure. */
+function isLeft(request: HTTPRequest): boolean {
+  return /\/events\?/.test(request.url()) && request.failure()?.errorText === "net::ERR_ABORTED";
+}
