@@ -6,6 +6,7 @@ import * as v from "valibot";
 import type { Capability, Verb } from "../capability/define.ts";
 import type { Bus, Incoming, Subscription } from "../nats/bus.ts";
 import { respondError } from "../nats/bus.ts";
+import { byOf } from "../protocol/by.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { CommandId } from "../protocol/id.ts";
 import { INPUT_BYTES_MAX, WAIT_MS_DEFAULT, WAIT_MS_MAX } from "../protocol/limits.ts";
@@ -17,6 +18,7 @@ import {
   BROADCASTS,
   DISCOVER,
   logSubject,
+  type NodeRequest,
   nodeSubjects,
   parseNodeSubject,
   resultSubject,
@@ -76,7 +78,7 @@ export function openDoor(options: DoorOptions): Disposable {
 /** Answers with what `act` resolves to; undefined stays unanswered, an error becomes a refusal. */
 async function answer(options: DoorOptions, message: Incoming, act: () => Promise<unknown>): Promise<void> {
   const begun = options.now();
-  const { subject } = message;
+  const subject = countedSubject(message.subject);
   try {
     const reply = await act();
     if (reply !== undefined) message.respond(JSON.stringify(reply));
@@ -89,11 +91,17 @@ async function answer(options: DoorOptions, message: Incoming, act: () => Promis
   }
 }
 
+/** Whoever asks: what is asked is one thing to those who count. */
+function countedSubject(subject: string): string {
+  const author = parseNodeSubject(subject)?.author;
+  return author === undefined ? subject : subject.slice(0, -author.length - 1);
+}
+
 async function askedDirectly(options: DoorOptions, message: Incoming): Promise<unknown> {
   const asked = parseNodeSubject(message.subject);
   if (asked === undefined) {
     throw new XtaskError("not_found", `Nothing is asked by the subject ${message.subject}`, {
-      details: ["expected xtask.{node}.{capability}.{verb}"],
+      details: ["expected xtask.{node}.{capability}.{verb}, or your own name behind it"],
     });
   }
   const body = bodyOf(message);
@@ -105,7 +113,7 @@ async function askedDirectly(options: DoorOptions, message: Incoming): Promise<u
       details: [`it offers ${[...options.capabilities.keys()].join(", ")}`],
     });
   }
-  return await command(options, message, capability, asked.verb, body);
+  return await command(options, message, capability, asked, body);
 }
 
 /** A node that a broadcast does not mean stays silent: the caller counts answers. */
@@ -115,7 +123,7 @@ async function askedByBroadcast(options: DoorOptions, message: Incoming): Promis
   if (asked === undefined || capability === undefined) return undefined;
   const { select = "all", ...body } = bodyOf(message);
   if (!parseSelector(parse(v.string(), select, "selector"))(options.record())) return undefined;
-  return await command(options, message, capability, asked.verb, body);
+  return await command(options, message, capability, asked, body);
 }
 
 // deno-lint-ignore require-await -- async so that a bad selector rejects like every other bad input
@@ -129,7 +137,7 @@ async function command(
   options: DoorOptions,
   message: Incoming,
   capability: Capability,
-  token: string,
+  { verb: token, author }: NodeRequest,
   body: Record<string, unknown>,
 ): Promise<Reply> {
   const [name, verb] = verbOf(capability, token);
@@ -144,11 +152,13 @@ async function command(
   const id = message.header(HEADER.commandId);
   const deadline = message.header(HEADER.deadline);
   const waitMs = parse(WaitMs, message.header(HEADER.wait) ?? String(WAIT_MS_DEFAULT), `header ${HEADER.wait}`);
+  const by = byOf(author, message);
   const taken = await options.runs.submit({
     ...(id === undefined ? {} : { id: parse(CommandId, id, `header ${HEADER.commandId}`) }),
     capability,
     verb: name,
     input,
+    ...(by === undefined ? {} : { by }),
     ...(deadline === undefined ? {} : { deadline: Date.parse(parse(Deadline, deadline, `header ${HEADER.deadline}`)) }),
   });
   return "finishedAt" in taken ? taken : await within(waitMs, taken, options.node);

@@ -5,6 +5,7 @@
 import type { Capability, Verb } from "../capability/define.ts";
 import type { Host, Outcome } from "../capability/host.ts";
 import { endProcesses, markOf } from "../os/processes.ts";
+import type { By } from "../protocol/by.ts";
 import { type WireError, XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
 import type { Event } from "../protocol/event.ts";
@@ -26,6 +27,7 @@ export interface Command {
   readonly capability: Capability;
   readonly verb: string;
   readonly input: unknown;
+  readonly by?: By;
   /** Milliseconds since 1970. */
   readonly deadline?: number;
 }
@@ -120,7 +122,7 @@ export class Runs {
    */
   async submit(command: Command): Promise<Active | Result> {
     const { journal, slots, now } = this.#options;
-    const { capability, verb: verbName, input } = command;
+    const { capability, verb: verbName, input, by } = command;
     const before = command.id === undefined ? undefined : this.#find(command.id, command);
     if (before !== undefined) return before;
     const id = command.id ?? newCommandId(now());
@@ -135,7 +137,7 @@ export class Runs {
     // A wish to end that comes before anybody waits for the slot is seen by whoever then does.
     slot?.catch(() => {});
     this.#active.set(id, run);
-    const told = () => this.#tell([this.#acceptedEvent(accepted)]);
+    const told = () => this.#tell([this.#acceptedEvent(accepted, by)]);
     try {
       if (verb.effect === "change") {
         await journal.accept(accepted);
@@ -314,7 +316,7 @@ export class Runs {
     this.#options.outbox.facts(drafts).catch((error) => this.#options.onTrouble("An event could not be kept", error));
   }
 
-  #acceptedEvent(accepted: Accepted): Draft {
+  #acceptedEvent(accepted: Accepted, by: By | undefined): Draft {
     const { acceptedAt, capability, verb, input } = accepted;
     return this.#event({
       type: "command_accepted",
@@ -322,6 +324,7 @@ export class Runs {
       capability,
       verb,
       ...(JSON.stringify(input).length <= EVENT_INPUT_BYTES_MAX ? { input } : {}),
+      ...(by === undefined ? {} : { by }),
     });
   }
 

@@ -3,6 +3,7 @@
  * can only make credentials with exactly that role's rights, so what leaks is bounded by what it was for.
  */
 import * as v from "valibot";
+import { XtaskError } from "../protocol/error.ts";
 import { writeSecretFile } from "../os/secret_file.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { type Role, ROLE_SUBJECTS } from "../protocol/subjects.ts";
@@ -116,6 +117,12 @@ function keyringOf({ operator, system, project }: Keys): Keyring {
       },
     },
     issue({ role, name, publicKey, expiresAt }) {
+      // Its own subjects would be those on which the people of the project talk.
+      if (role === "node" && name === project.id) {
+        throw new XtaskError("invalid", `A node cannot have the id of its project, '${name}'`, {
+          details: ["give it another one with --name"],
+        });
+      }
       return encodeJwt(roleKeys[role], {
         sub: publicKey,
         name,

@@ -9,6 +9,7 @@ import {
   json,
   list,
   nodeFlags,
+  NOTE_WORDS,
   number,
   one,
   optionalText,
@@ -26,6 +27,7 @@ const nodes = (): Promise<typeof import("./commands/nodes.ts")> => import("./com
 const commands = (): Promise<typeof import("./commands/commands.ts")> => import("./commands/commands.ts" as string);
 const streams = (): Promise<typeof import("./commands/streams.ts")> => import("./commands/streams.ts" as string);
 const alerts = (): Promise<typeof import("./commands/alerts.ts")> => import("./commands/alerts.ts" as string);
+const team = (): Promise<typeof import("./commands/team.ts")> => import("./commands/team.ts" as string);
 const doctor = (): Promise<typeof import("./commands/doctor.ts")> => import("./commands/doctor.ts" as string);
 const completions = (): Promise<typeof import("./commands/completions.ts")> =>
   import("./commands/completions.ts" as string);
@@ -233,6 +235,39 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
           docs: { brief: "Let it be told again" },
           parameters: { flags: fleet, positional: ALERT_KEY },
           loader: async () => (await alerts()).unmute,
+        }),
+      },
+    }),
+  team: () =>
+    buildRouteMap({
+      docs: { brief: "The people of the project: who is here, what they tell each other" },
+      defaultCommand: "ls",
+      routes: {
+        ls: buildCommand({
+          docs: { brief: "Who is here" },
+          parameters: { flags: fleet },
+          loader: async () => (await team()).list,
+        }),
+        watch: buildCommand({
+          docs: { brief: "What was told, and what is, with you as one who is here" },
+          parameters: { flags: { ...fleet, since: streamFlags.since, noFollow: streamFlags.noFollow } },
+          loader: async () => (await team()).watch,
+        }),
+        say: buildCommand({
+          docs: { brief: "Tell the team something" },
+          parameters: {
+            flags: {
+              ...fleet,
+              to: { kind: "parsed", parse: text, default: "team", brief: "To one user instead", placeholder: "USER" },
+            },
+            positional: NOTE_WORDS,
+          },
+          loader: async () => (await team()).say,
+        }),
+        announce: buildCommand({
+          docs: { brief: "Tell everybody of the project something" },
+          parameters: { flags: fleet, positional: NOTE_WORDS },
+          loader: async () => (await team()).announce,
         }),
       },
     }),

@@ -43,6 +43,12 @@ export const flag = (brief: string) => ({ kind: "boolean", default: false, withN
 /** One argument. */
 export const one = (brief: string, placeholder: string) =>
   ({ kind: "tuple", parameters: [{ brief, placeholder, parse: text }] }) as const;
+/** What is told to others. */
+export const NOTE_WORDS = {
+  kind: "array",
+  parameter: { brief: "The words", placeholder: "WORDS", parse: text },
+  minimum: 1,
+} as const;
 /** Which alert is meant. */
 export const ALERT_KEY = one("The alert's key; see xtask alerts ls", "KEY");
 /** Which command is meant. */

@@ -106,7 +106,7 @@ async function askNode(bus: Bus, node: string, id: string, ask: Omit<Ask, "nodes
   // A reserved word or a wildcard would be another subject than the node's.
   if (!isId(node)) return { node, error: new XtaskError("invalid", `'${node}' cannot be the id of a node`) };
   try {
-    const answer = await bus.request(commandSubject(node, capability, verb), JSON.stringify(input ?? {}), {
+    const answer = await bus.request(commandSubject(node, capability, verb, bus.user), JSON.stringify(input ?? {}), {
       timeoutMs: waitMs + REQUEST_SLACK_MS,
       headers: {
         [HEADER.commandId]: id,

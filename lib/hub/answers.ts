@@ -141,6 +141,9 @@ async function join(message: Incoming, { keyring, invites, fleet, now }: Answers
       details: ["give this one another name with --name; the token can still be used"],
     });
   }
+  // Before the token is used up: it may be refused for the name.
+  const { name, publicKey } = request;
+  const jwt = keyring.issue({ role: invitation.role, name, publicKey });
   try {
     await invites.create(`${id}.used`, invitation);
   } catch (error) {
@@ -149,7 +152,5 @@ async function join(message: Incoming, { keyring, invites, fleet, now }: Answers
       details: ["ask for a new one: xtask auth invite"],
     });
   }
-  const { name, publicKey } = request;
-  const jwt = keyring.issue({ role: invitation.role, name, publicKey });
   message.respond(JSON.stringify({ jwt, project: keyring.project, role: invitation.role }));
 }

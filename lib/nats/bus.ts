@@ -205,16 +205,20 @@ function toHeaders(values: Headers) {
   return made;
 }
 
-/** The library's message in our words. */
+/**
+ * The library's message in our words. Whoever asks chooses where the answer goes, and it goes with the rights of whoever
+ * answers: so only an inbox is answered, never a subject that means something, such as that of a report.
+ */
 export function incoming(message: Msg): Incoming {
+  const reply = message.reply?.startsWith("_") ? message.reply : undefined;
   return {
     subject: message.subject,
     data: message.data as Uint8Array<ArrayBuffer>,
-    reply: message.reply,
+    reply,
     header: (name) => message.headers?.has(name) ? message.headers.get(name) : undefined,
     text: () => message.string(),
     respond: (payload, headers) => {
-      message.respond(payload, headers === undefined ? {} : { headers: toHeaders(headers) });
+      if (reply !== undefined) message.respond(payload, headers === undefined ? {} : { headers: toHeaders(headers) });
     },
   };
 }

@@ -10,10 +10,11 @@ import {
   type JsMsg,
   RetentionPolicy,
   StorageType,
+  type StoredMsg,
   type StreamConfig,
 } from "@nats-io/jetstream";
-import { PRESENCE_MS } from "../protocol/limits.ts";
-import { derivations, HEARTBEAT_ANY, HEARTBEATS, UP_ANY } from "../protocol/subjects.ts";
+import { HERE_MS, NOTE_BYTES_MAX, NOTES_KEPT_MAX, PRESENCE_MS } from "../protocol/limits.ts";
+import { derivations, HEARTBEAT_ANY, HEARTBEATS, hereOf, notesOf, UP_ANY } from "../protocol/subjects.ts";
 import { XtaskError } from "../protocol/error.ts";
 import type { Bus } from "./bus.ts";
 import { natsError } from "./connect.ts";
@@ -27,6 +28,8 @@ export const STREAM = {
   alerts: "XTASK_ALERTS",
   metrics: "XTASK_METRICS",
   presence: "XTASK_PRESENCE",
+  notes: "XTASK_NOTES",
+  here: "XTASK_HERE",
 } as const;
 
 const DAY_NS = 24 * 60 * 60 * 1e9;
@@ -94,8 +97,30 @@ export async function ensureStreams(
     sources: [{ name: STREAM.up, subject_transforms: [...transforms] }],
     republish,
   }));
+  const notes: Partial<StreamConfig> & { name: string } = {
+    ...common,
+    name: STREAM.notes,
+    subjects: [notesOf(project)],
+    storage: StorageType.File,
+    max_age: 30 * DAY_NS,
+    max_bytes: GIB / 16,
+    // One who talks without end pushes out what they said themselves first.
+    max_msgs_per_subject: NOTES_KEPT_MAX,
+    max_msg_size: 2 * NOTE_BYTES_MAX,
+  };
+  const here: Partial<StreamConfig> & { name: string } = {
+    ...common,
+    name: STREAM.here,
+    subjects: [hereOf(project)],
+    storage: StorageType.Memory,
+    max_msgs_per_subject: 1,
+    max_age: HERE_MS * 1e6,
+    max_bytes: GIB / 64,
+    max_msg_size: 2 * NOTE_BYTES_MAX,
+    duplicate_window: 1e9,
+  };
   try {
-    for (const config of [up, presence, ...derived]) await ensure(manager, config);
+    for (const config of [up, presence, ...derived, notes, here]) await ensure(manager, config);
   } catch (error) {
     throw natsError(error);
   }
@@ -205,18 +230,19 @@ export interface Stamped {
 
 /** The newest message of a subject, or undefined. */
 export async function lastOf(bus: Bus, stream: string, subject: string): Promise<Stamped | undefined> {
-  return await oneOf(bus, stream, { last_by_subj: subject });
+  // Not by direct get, which people may use on no stream that others can write what they like into: see ROLE_SUBJECTS.
+  return await found(bus, ({ streams }) => streams.getMessage(stream, { last_by_subj: subject }));
 }
 
 /** The first message of a subject that the server took at this time or later, or undefined. */
 export async function nextFrom(bus: Bus, stream: string, subject: string, time: Date): Promise<Stamped | undefined> {
-  return await oneOf(bus, stream, { next_by_subj: subject, start_time: time });
+  const wanted: DirectMsgRequest = { next_by_subj: subject, start_time: time };
+  return await found(bus, ({ direct }) => direct.getMessage(stream, wanted));
 }
 
-async function oneOf(bus: Bus, stream: string, wanted: DirectMsgRequest): Promise<Stamped | undefined> {
+async function found(bus: Bus, look: (manager: Manager) => Promise<StoredMsg | null>): Promise<Stamped | undefined> {
   try {
-    const manager = await jetstreamManager(bus.connection, { checkAPI: false });
-    const message = await manager.direct.getMessage(stream, wanted);
+    const message = await look(await jetstreamManager(bus.connection, { checkAPI: false }));
     return message === null ? undefined : { text: message.string(), sequence: message.seq, time: message.time };
   } catch (error) {
     const converted = natsError(error);
@@ -234,7 +260,9 @@ export async function nextMessage(
 ): Promise<StreamMessage | undefined> {
   try {
     const manager = await jetstreamManager(bus.connection, { checkAPI: false });
-    const message = await manager.direct.getMessage(stream, { seq: sequence, next_by_subj: subject });
+    // Not by direct get, as in lastOf. The server knows this question too; the library's type does not.
+    const wanted = { seq: sequence, next_by_subj: subject } as Parameters<Manager["streams"]["getMessage"]>[1];
+    const message = await manager.streams.getMessage(stream, wanted);
     if (message === null) return undefined;
     return {
       subject: message.subject,

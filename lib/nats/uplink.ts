@@ -16,13 +16,14 @@ const ACK_TIMEOUT_MS = 10_000;
 /**
  * Publishes into a stream.
  *
- * @param id Tells a repeat apart: the stream stores one message of an id within its window for duplicates
+ * @param id Tells a repeat apart: the stream stores one message of an id within its window for duplicates. None where others
+ * publish into the stream as well, who could take the id first
  * @throws {XtaskError} where it cannot be known whether the message is stored; sending it again is safe
  */
-export async function publishStored(bus: Bus, { subject, headers, payload }: Stored, id: string): Promise<void> {
+export async function publishStored(bus: Bus, { subject, headers, payload }: Stored, id?: string): Promise<void> {
   const made = createHeaders();
   for (const [name, value] of Object.entries(headers)) made.set(name, value);
-  made.set("Nats-Msg-Id", id);
+  if (id !== undefined) made.set("Nats-Msg-Id", id);
   let answer: { error?: { code: number; description: string } };
   try {
     const message = await bus.connection.request(subject, payload, { timeout: ACK_TIMEOUT_MS, headers: made });

@@ -1,7 +1,9 @@
 /** Who asked for something. */
 import * as v from "valibot";
 import { isId } from "./id.ts";
-import { HEADER } from "./run.ts";
+
+/** The header with the asker's name: the asker's own word. */
+export const USER_HEADER = "Xtask-User";
 
 /** Who asked for something. */
 export const By = v.object({
@@ -23,6 +25,6 @@ export function byOf(
   message: { header(name: string): string | undefined },
 ): By | undefined {
   if (author !== undefined) return isId(author) ? { user: author, proven: true } : undefined;
-  const user = message.header(HEADER.user);
+  const user = message.header(USER_HEADER);
   return user !== undefined && isId(user) ? { user, proven: false } : undefined;
 }

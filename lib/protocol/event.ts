@@ -1,5 +1,6 @@
 /** Events: facts that happened to a command or a node. The stream of them is the truth; records are projections of it. */
 import * as v from "valibot";
+import { By } from "./by.ts";
 import { WireError } from "./error.ts";
 import { CommandId } from "./id.ts";
 import { Time } from "./node.ts";
@@ -18,6 +19,7 @@ export const Event = v.variant("type", [
     capability: v.string(),
     verb: v.string(),
     input: v.optional(v.unknown()),
+    by: v.optional(By),
   }),
   v.object({ type: v.literal("command_started"), ...ofCommand }),
   v.object({

@@ -46,6 +46,14 @@ export const DRAIN_MS = 30_000;
 export const TASKS_ADVERTISED_MAX = 200;
 /** Labels of a node. */
 export const LABELS_MAX = 32;
+/** What somebody tells the others at once, as UTF-8. */
+export const NOTE_BYTES_MAX = 4 * 1024;
+/** Notes of one person to one channel that are kept. */
+export const NOTES_KEPT_MAX = 1_000;
+/** Somebody who has not said so for this long is not here. */
+export const HERE_MS = 60_000;
+/** Somebody who is here says so this often. */
+export const HERE_BEAT_MS = 20_000;
 /** Alerts that the hub knows at once; the ones that were over first go. */
 export const ALERTS_MAX = 1_000;
 /** An alert may be muted for this long. */

@@ -36,6 +36,8 @@ export function applyEvent(record: CommandRecord | undefined, event: CommandEven
       capability: event.capability,
       verb: event.verb,
       ...(event.input === undefined ? {} : { input: event.input }),
+      // Where it runs on many nodes, each has been told by whom: proof counts more than a word.
+      ...(event.by === undefined || before.by?.proven ? {} : { by: event.by }),
     }
     : {};
   return {

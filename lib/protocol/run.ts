@@ -1,5 +1,6 @@
 /** What a command is answered with, and what is known of its runs. */
 import * as v from "valibot";
+import { By } from "./by.ts";
 import { WireError } from "./error.ts";
 import { CommandId } from "./id.ts";
 import { Time } from "./node.ts";
@@ -13,8 +14,6 @@ export const HEADER = {
   deadline: "Xtask-Deadline",
   /** How long the caller wants its reply held back for a result, in ms. */
   wait: "Xtask-Wait",
-  /** Who asks, by the asker's own word. A subject that ends with the name says it with proof. */
-  user: "Xtask-User",
   /** Of a log message: which run (attempt number), its place in the order, the number of its first byte, and `out` or `err`. */
   attempt: "Xtask-Attempt",
   logSeq: "Xtask-Log-Seq",
@@ -109,6 +108,8 @@ export const CommandRecord = v.object({
   verb: v.string(),
   /** As asked; left out where it is large. */
   input: v.optional(v.unknown()),
+  /** Who asked, where that is known. */
+  by: v.optional(By),
   acceptedAt: Time,
   updatedAt: Time,
   runs: v.record(

@@ -14,9 +14,9 @@ function subject(...tokens: string[]): string {
 
 // What a node is asked.
 
-/** `xtask.{node}.{capability}.{verb}`: the command itself. */
-export const commandSubject = (node: string, capability: string, verb: string): string =>
-  subject(node, capability, verb);
+/** `xtask.{node}.{capability}.{verb}`: the command itself. The asker's own name may end it, which proves who asks. */
+export const commandSubject = (node: string, capability: string, verb: string, author?: string): string =>
+  subject(node, capability, verb, ...(author === undefined ? [] : [author]));
 /** `xtask.{node}.>`: all that a node is asked. */
 export const nodeSubjects = (node: string): string => subject(node, ">");
 /** `xtask.broadcast.{capability}.{verb}`: every node that has the capability and matches `{select}`. */
@@ -92,6 +92,18 @@ export const eventsOf = (project: string): string => subject("events", project, 
 /** `xtask.alerts.*` */
 export const ALERTS_ANY = subject("alerts", "*");
 
+// People, on channels of their project. The server lets the last word be the speaker's own name alone.
+
+/** `xtask.{project}.{to}.note.{author}`: something told to the `team`, to one user, or announced to all: `global`. */
+export const noteSubject = (project: string, to: string, author: string): string =>
+  subject(project, to, "note", author);
+/** `xtask.{project}.*.note.*`: all that people tell. */
+export const notesOf = (project: string): string => subject(project, "*", "note", "*");
+/** `xtask.{project}.team.here.{user}`: somebody is here, told again and again while it is so. */
+export const hereSubject = (project: string, user: string): string => subject(project, "team", "here", user);
+/** `xtask.{project}.team.here.*`: who is here. */
+export const hereOf = (project: string): string => subject(project, "team", "here", "*");
+
 // The hub.
 
 /** `xtask.hub.{noun}.{verb}`: what needs the fleet's view. The asker's own name may end it, which proves who asks. */
@@ -131,12 +143,24 @@ const REPORTS = [
   "events.>",
 ]
   .map((tail) => subject(tail));
-const STREAMS_READ = ["XTASK_EVENTS", "XTASK_RESULTS", "XTASK_LOGS", "XTASK_ALERTS", "XTASK_METRICS"];
+const STREAMS_READ = [
+  "XTASK_EVENTS",
+  "XTASK_RESULTS",
+  "XTASK_LOGS",
+  "XTASK_ALERTS",
+  "XTASK_METRICS",
+  "XTASK_NOTES",
+  "XTASK_HERE",
+];
 const BUCKETS_READ = ["KV_xtask_nodes", "KV_xtask_commands", "KV_xtask_alerts"];
+/**
+ * A server sends a direct get's answer, the stored bytes as they are, to whatever subject the asker names: a report's too. So
+ * it is for what the hub or nodes alone write in a shape of their own, not for what people or programs say.
+ */
+const directGet = (stream: string): string[] => [`$JS.API.DIRECT.GET.${stream}`, `$JS.API.DIRECT.GET.${stream}.>`];
 const readStream = (stream: string): string[] => [
   `$JS.API.STREAM.INFO.${stream}`,
-  `$JS.API.DIRECT.GET.${stream}`,
-  `$JS.API.DIRECT.GET.${stream}.>`,
+  `$JS.API.STREAM.MSG.GET.${stream}`,
   `$JS.API.CONSUMER.CREATE.${stream}`,
   `$JS.API.CONSUMER.CREATE.${stream}.>`,
   `$JS.API.CONSUMER.DELETE.${stream}.>`,
@@ -162,6 +186,7 @@ export const ROLE_SUBJECTS = {
         "$JS.API.INFO",
         "$JS.FC.>",
         ...[...STREAMS_READ, ...BUCKETS_READ].flatMap(readStream),
+        ...["XTASK_METRICS", ...BUCKETS_READ].flatMap(directGet),
       ],
       deny: [...REPORTS, subject("hub", "auth", ">")],
     },
@@ -199,10 +224,13 @@ export const serviceSubjects = (verb: "PING" | "INFO" | "STATS", name: string, i
 export interface NodeRequest {
   readonly capability: string;
   readonly verb: string;
+  /** Whoever asks, where the subject proves it. */
+  readonly author?: string;
 }
 
 /**
- * Reads `xtask.{node}.{capability}.{verb}` or `xtask.broadcast.{capability}.{verb}` back.
+ * Reads `xtask.{node}.{capability}.{verb}` or `xtask.broadcast.{capability}.{verb}` back, with the asker's name behind it
+ * or without.
  *
  * @returns undefined where the subject has another form
  *
@@ -215,12 +243,13 @@ export interface NodeRequest {
  * ```
  */
 export function parseNodeSubject(text: string): NodeRequest | undefined {
-  const [root, to, capability, verb, ...more] = text.split(".");
+  const [root, to, capability, verb, author, ...more] = text.split(".");
   if (root !== "xtask" || to === undefined || capability === undefined || verb === undefined || more.length > 0) {
     return undefined;
   }
   if (capability === "" || verb === "" || (to !== "broadcast" && !isId(to))) return undefined;
-  return { capability, verb };
+  if (author === undefined) return { capability, verb };
+  return isId(author) ? { capability, verb, author } : undefined;
 }
 
 /** The last token of a subject: the node in `xtask.nodes.heartbeat.{node}`, the command in `xtask.results.{command}`. */

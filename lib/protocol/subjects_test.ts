@@ -186,7 +186,11 @@ Deno.test("an operator reads the streams and changes none of them", () => {
   const api = (verb: string, rest: string) => `$JS.API.${verb}.${rest}`;
   for (const stream of ["XTASK_EVENTS", "XTASK_LOGS", "KV_xtask_nodes"]) {
     for (
-      const subject of [api("STREAM.INFO", stream), api("CONSUMER.CREATE", `${stream}.c1`), api("DIRECT.GET", stream)]
+      const subject of [
+        api("STREAM.INFO", stream),
+        api("CONSUMER.CREATE", `${stream}.c1`),
+        api("STREAM.MSG.GET", stream),
+      ]
     ) {
       assert.ok(mayPublish("operator", "ann", subject), subject);
     }
@@ -269,6 +273,7 @@ Deno.test("a command's subject reads back, and nothing else reads as one", () =>
       assert.deepEqual(s.parseNodeSubject(subject), { capability, verb });
     }
   }));
+  assert.equal(s.parseNodeSubject(s.commandSubject("n1", "task", "run", "olga"))?.author, "olga");
   for (
     const subject of [
       "",
@@ -277,7 +282,9 @@ Deno.test("a command's subject reads back, and nothing else reads as one", () =>
       "xtask.n1.task",
       "xtask.n1.task.",
       "xtask.n1..run",
-      "xtask.n1.task.run.more",
+      "xtask.n1.task.run.olga.more",
+      "xtask.n1.task.run.NOT-AN-ID",
+      "xtask.n1.task.run.",
       "other.n1.task.run",
       "xtask.N1.task.run",
       "xtask..task.run",

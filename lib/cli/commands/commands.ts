@@ -38,7 +38,7 @@ export async function show(this: Shell, { json, context }: FleetFlags, id: strin
   await using fleet = await this.connect(context);
   const command = await fleet.hub("command", "show", { id }, CommandRecord);
   if (json) return this.print(JSON.stringify(command));
-  this.print(`${command.id}  ${what(command)}  asked ${command.acceptedAt}`);
+  this.print(`${command.id}  ${what(command)}  asked ${command.acceptedAt}${byText(command)}`);
   if (command.input !== undefined) this.print(`input ${JSON.stringify(command.input)}`);
   const rows = Object.entries(command.runs).map(([node, run]) => [
     node,
@@ -135,6 +135,11 @@ function rowOf(shell: Shell, command: CommandRecord): string[] {
     longest < 0 ? "-" : duration(longest),
     `${duration(Date.now() - Date.parse(command.acceptedAt))} ago`,
   ];
+}
+
+/** A name that nobody has checked says so. */
+function byText({ by }: CommandRecord): string {
+  return by === undefined ? "" : ` by ${by.user}${by.proven ? "" : " (by their own word)"}`;
 }
 
 function what({ capability, verb, input }: CommandRecord): string {
