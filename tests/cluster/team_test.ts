@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readNotes, sendNote, whoIsHere } from "../../lib/client/team.ts";
 import { connectFleet } from "../../lib/client/fleet.ts";
 import type { Bus } from "../../lib/nats/bus.ts";
-import { lastOf, STREAM } from "../../lib/nats/streams.ts";
+import { lastOf, nextMessage, STREAM } from "../../lib/nats/streams.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import { HERE_MS } from "../../lib/protocol/limits.ts";
 import {
@@ -10,6 +10,7 @@ import {
   hereSubject,
   hubSubject,
   inboxPrefix,
+  logSubject,
   noteSubject,
   resultSubject,
   upEvent,
@@ -135,6 +136,19 @@ Deno.test("people speak, are here and ask commands under their own name alone", 
       headers: { "Xtask-User": "olga", "Xtask-Command-Id": id },
     });
     assert.deepEqual(await byOf(id), { user: "olga", proven: false });
+  });
+
+  await t.step("an operator looks a message of the logs up without direct get", async () => {
+    const { id } = await olga.ask({ capability: "task", verb: "run", input: { args: ["hello"] }, nodes: ["n1"] });
+    const subject = logSubject("n1", id);
+    const first = await until("output", () => nextMessage(bob.bus, STREAM.logs, subject, 1));
+    assert.equal(first.subject, subject);
+    assert.match(new TextDecoder().decode(first.data), /Hello/);
+    const last = await until("the end", async () => {
+      const message = await nextMessage(bob.bus, STREAM.logs, subject, first.sequence + 1);
+      return message?.header("Xtask-Log-End") !== undefined && message;
+    });
+    assert.equal(await nextMessage(bob.bus, STREAM.logs, subject, last.sequence + 1), undefined);
   });
 
   await t.step("no node has the project's id, whose subjects are people's", async () => {
