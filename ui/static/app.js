@@ -158,10 +158,10 @@
         if (!dialog().open) dialog().showModal();
         const field = input();
         field.focus();
-        // Where words are missing in the middle, that is where to type.
+        // Where words are missing in the middle, that is where to type; what was typed before is there to be replaced.
         const gap = field.value.indexOf("  ");
         const at = gap < 0 ? field.value.length : gap + 1;
-        field.setSelectionRange(at, at);
+        field.setSelectionRange(text === undefined ? 0 : at, at);
         suggest();
       },
       wire() {
