@@ -89,7 +89,7 @@ const ROWS_MAX = 40;
 
 /** When each run waited and worked: a bar a node, from the moment of asking. */
 function Timeline({ command, now }: { readonly command: CommandRecord; readonly now: number }) {
-  const all = Object.entries(command.runs);
+  const all = Object.entries(command.runs).sort(([a], [b]) => a < b ? -1 : 1);
   const runs = all.slice(0, ROWS_MAX);
   const begun = Date.parse(command.acceptedAt);
   const endOf = ({ finishedAt, state }: Run) =>
