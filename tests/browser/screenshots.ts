@@ -7,8 +7,8 @@
  */
 import { join, resolve } from "node:path";
 import process from "node:process";
-import { startBrowser, type Tab } from "../tests/browser/browser.ts";
-import { startFleet } from "../tests/fleet.ts";
+import { startBrowser, type Tab } from "./browser.ts";
+import { startFleet } from "../fleet.ts";
 
 const TASKFILE = JSON.stringify({
   version: "3",
