@@ -6,6 +6,8 @@ import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { Id } from "../protocol/id.ts";
 import { parse } from "../protocol/parse.ts";
 import { commandRoutes } from "./api/commands.ts";
+import { eventRoutes } from "./api/events.ts";
+import { nodeRoutes } from "./api/nodes.ts";
 import { askForLogin, errorPage } from "./plain_page.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { bearerOf, boundedBody, headers, jsonOnly, knownHost, sameSite } from "./guard.ts";
@@ -61,7 +63,7 @@ export function createApp(options: AppOptions): Hono<HttpEnv> {
   });
   app.use(jsonOnly(), boundedBody());
   app.route("/", sessionRoutes(sessions));
-  app.route("/api/v1", commandRoutes());
+  for (const routes of [commandRoutes(), nodeRoutes(), eventRoutes()]) app.route("/api/v1", routes);
   if (pages !== undefined) app.route("/", pages);
   return app;
 }

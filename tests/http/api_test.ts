@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { CAPABILITY_NAMES, loadCapability } from "../../lib/capability/registry.ts";
+import { startFleet, type TestFleet } from "../fleet.ts";
+import { until } from "../until.ts";
+
+const headersOf = ({ up }: TestFleet) => ({ authorization: `Bearer ${up.token}`, "content-type": "application/json" });
+
+/** Events as they are read, until there are so many. */
+async function readEvents(fleet: TestFleet, query: string, count: number, more: Record<string, string> = {}) {
+  const stop = new AbortController();
+  const { body, status } = await fetch(`${fleet.up.http.url}/api/v1/events?${query}`, {
+    headers: { ...headersOf(fleet), ...more },
+    signal: stop.signal,
+  });
+  assert.equal(status, 200);
+  const events: { id: number; type: string; data: Record<string, unknown> }[] = [];
+  let text = "";
+  for await (const chunk of body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    const blocks = text.split("\n\n");
+    text = blocks.pop() ?? "";
+    for (const block of blocks.filter((one) => one.startsWith("id: "))) {
+      const [id = "", type = "", data = ""] = block.split("\n").map((line) => line.slice(line.indexOf(": ") + 2));
+      events.push({ id: Number(id), type, data: JSON.parse(data) });
+    }
+    if (events.length >= count) break;
+  }
+  stop.abort();
+  return events.slice(0, count);
+}
+
+Deno.test("events are read from any of them on, each once and in order", async () => {
+  await using fleet = await startFleet({ nodes: ["n1"] });
+  const run = async () => {
+    const body = JSON.stringify({ command: "task run hello --on n1" });
+    const answer = await fetch(`${fleet.up.http.url}/api/v1/tasks`, {
+      method: "POST",
+      headers: headersOf(fleet),
+      body,
+    });
+    return (await answer.json()).id as string;
+  };
+  const ids = [await run(), await run(), await run()];
+  // The node's own joining, and three events of each command.
+  const all = await until("all events", async () => {
+    const read = await readEvents(fleet, "after=0", 10);
+    return read.length === 10 && read;
+  });
+  assert.deepEqual(all.map(({ id }) => id), [...all.map(({ id }) => id)].sort((a, b) => a - b));
+  for (const id of ids) {
+    const types = all.filter(({ data }) => data.command === id).map(({ type }) => type);
+    assert.deepEqual(types, ["command_accepted", "command_started", "command_result"]);
+  }
+  const [, second, third] = all;
+  const resumed = await readEvents(fleet, "", 8, { "last-event-id": String(second?.id) });
+  assert.deepEqual(resumed[0], third, "it goes on with the very next one");
+  assert.deepEqual(resumed, all.slice(2));
+  const results = await readEvents(fleet, "types=command_result&after=0", 3);
+  assert.ok(results.every(({ type }) => type === "command_result"));
+  for (const wrong of ["x", "-1", "1.5"]) {
+    const answer = await fetch(`${fleet.up.http.url}/api/v1/events?after=${wrong}`, { headers: headersOf(fleet) });
+    assert.equal(answer.status, 400, await answer.text());
+  }
+});
+
+Deno.test("nodes and capabilities are told, and every verb of every capability is a route", async () => {
+  await using fleet = await startFleet({ nodes: ["n1", "n2"] });
+  const get = async (path: string) => {
+    const answer = await fetch(`${fleet.up.http.url}/api/v1${path}`, { headers: headersOf(fleet) });
+    return { status: answer.status, body: await answer.json() };
+  };
+  assert.deepEqual((await get("/nodes")).body.nodes.map(({ id }: { id: string }) => id), ["n1", "n2"]);
+  assert.deepEqual((await get("/nodes?select=n2")).body.nodes.map(({ id }: { id: string }) => id), ["n2"]);
+  assert.equal((await get("/nodes/n1")).body.id, "n1");
+  assert.deepEqual([(await get("/nodes/n9")).status, (await get("/nodes/N_9*")).status], [404, 400]);
+  const { capabilities } = (await get("/capabilities")).body as {
+    capabilities: { name: string; verbs: { name: string }[] }[];
+  };
+  assert.deepEqual(capabilities.map(({ name }) => name), CAPABILITY_NAMES);
+  for (const { name, verbs } of capabilities) {
+    const definition = await loadCapability(name as typeof CAPABILITY_NAMES[number]);
+    assert.deepEqual(verbs.map((verb) => verb.name), Object.keys(definition.verbs));
+    for (const { name: verb } of verbs) {
+      const answer = await fetch(`${fleet.up.http.url}/api/v1/nodes/n1/${name}/${verb}`, {
+        method: "POST",
+        headers: headersOf(fleet),
+        body: JSON.stringify({ "no such field": true }),
+      });
+      const { error } = await answer.json();
+      assert.deepEqual([answer.status, error.code], [400, "invalid"], `${name}.${verb} reads its input by its schema`);
+    }
+  }
+  const answer = await fetch(`${fleet.up.http.url}/api/v1/nodes/n1/which/check`, {
+    method: "POST",
+    headers: headersOf(fleet),
+    body: JSON.stringify({ names: ["sh"] }),
+  });
+  assert.deepEqual([answer.status, (await answer.json()).nodes], [202, ["n1"]]);
+});
+
+Deno.test("one caller cannot hold every stream", async () => {
+  await using fleet = await startFleet({ nodes: [] });
+  const stop = new AbortController();
+  const open = () => fetch(`${fleet.up.http.url}/api/v1/events`, { headers: headersOf(fleet), signal: stop.signal });
+  const answers = await Promise.all(Array.from({ length: 80 }, open));
+  const refused = answers.filter(({ status }) => status === 429);
+  assert.equal(answers.length - refused.length, 64);
+  assert.match(await (refused[0] as Response).text(), /You have 64 event streams open/);
+  stop.abort();
+  await Promise.allSettled(answers.map((answer) => answer.body?.cancel()));
+  await until("a place to be free again", async () => {
+    const again = new AbortController();
+    const { status, body } = await fetch(`${fleet.up.http.url}/api/v1/events`, {
+      headers: headersOf(fleet),
+      signal: again.signal,
+    });
+    again.abort();
+    await body?.cancel().catch(() => {});
+    return status === 200;
+  });
+});
