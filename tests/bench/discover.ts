@@ -17,10 +17,10 @@ export const discover: Measurement = {
   summary: `${NODES} nodes answer one question, against as many messages from one sender`,
   async run(say) {
     await using hub = await startBenchHub();
-    const { fleet, adminCreds } = hub;
+    const { fleet, hubCreds } = hub;
     const creds = await hub.nodeCreds("bench-nodes");
     const { connection } = fleet.admin;
-    const flood = "xtask.bench-flood.records";
+    const flood = "xtask.bench-flood.ask.records";
     const questions = { discover: DISCOVER, broadcast: broadcastSubject("which", "check") };
     const measureWith = async (connections: number) => {
       say(`${NODES} nodes on ${connections} connections`);
@@ -28,11 +28,11 @@ export const discover: Measurement = {
         "nodes",
         fleet.url,
         // The server lets a node answer a question a few times, not for a hundred others.
-        connections < NODES ? adminCreds : creds,
+        connections < NODES ? hubCreds : creds,
         String(NODES),
         String(connections),
       ]);
-      await using _flood = await startProgram("replies", ["flood", fleet.url, adminCreds, String(NODES), flood]);
+      await using _flood = await startProgram("replies", ["flood", fleet.url, hubCreds, String(NODES), flood]);
       const variants = {
         bare: () => timed(() => ask(connection, flood)),
         discover: () => timed(() => ask(connection, questions.discover)),
@@ -54,8 +54,7 @@ export const discover: Measurement = {
 /** Asks, and resolves when the last reply has come. */
 async function ask(connection: NatsConnection, subject: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  // A subject that the one sender may publish on, too.
-  const inbox = `xtask.bench-replies.${crypto.randomUUID()}`;
+  const inbox = `_INBOX.${crypto.randomUUID()}`;
   let replies = 0;
   const timer = setTimeout(() => reject(new Error(`${replies} replies came to ${subject}`)), LAST_REPLY_MS_MAX);
   const subscription = connection.subscribe(inbox, {

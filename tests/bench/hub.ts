@@ -1,4 +1,5 @@
 /** A hub for a measurement, and agents as processes of their own beside it. */
+import { openKeyring } from "../../lib/auth/keyring.ts";
 import { startFleet, type TestFleet } from "../fleet.ts";
 import { spawnXtask, type XtaskProcess } from "../xtask_process.ts";
 
@@ -9,6 +10,8 @@ export interface BenchHub extends AsyncDisposable {
   nodeCreds(name: string): Promise<string>;
   /** A file with the credential of who started the hub. */
   readonly adminCreds: string;
+  /** A file with the hub's own credential, which may answer as often as it likes. */
+  readonly hubCreds: string;
   /** Starts `xtask agent` as that node, offering the folder; resolves when it takes commands. */
   agent(name: string, dir: string): Promise<XtaskProcess>;
 }
@@ -24,11 +27,14 @@ export async function startBenchHub(): Promise<BenchHub> {
   };
   const nodeCreds = async (name: string) => await keep(name, await fleet.join("node", name));
   const adminCreds = await keep("bench-admin", fleet.up.adminCreds);
+  const keyring = await openKeyring(`${fleet.folder}/hub/hub/keys.json`, fleet.up.project);
+  const hubCreds = await keep("bench-hub", keyring.hubCreds());
   const owned = stack.move();
   return {
     fleet,
     nodeCreds,
     adminCreds,
+    hubCreds,
     async agent(name, dir) {
       const process = owned.use(
         await spawnXtask(["agent", "--name", name, "--hub", fleet.url, "--dir", dir, "--json"], {

@@ -7,7 +7,7 @@ import { connect } from "../../../lib/nats/connect.ts";
 
 const MESSAGE_BYTES = 64 * 1024;
 const IN_FLIGHT_MAX = 64;
-const SUBJECT = "xtask.bench-pipe.output";
+const SUBJECT = "xtask.bench-pipe.output.bytes";
 
 const [servers = "", creds = "", program = "", ...args] = Deno.args;
 const connection = await connect({ servers, creds: await Deno.readTextFile(creds) });
