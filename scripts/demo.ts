@@ -92,7 +92,7 @@ try {
   await run("task test --on all", hub);
   await run("which node git docker --on role=ci|edge", hub).catch(() => {});
   await run("commands", hub);
-  say(`The hub's HTTP was at ${httpUrl} (/healthz, /readyz). Stopping everything`);
+  say(`The page was at ${httpUrl}; xtask up prints a link that opens it. Stopping everything`);
 } catch (error) {
   failure = error;
 } finally {
