@@ -25,6 +25,7 @@ import { consoleRoutes } from "./console.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { logRoutes } from "./logs.ts";
 import type { Model } from "./live/model.ts";
+import { metricsRoutes } from "./metrics.ts";
 import { tabStream } from "./live/tab.ts";
 import { staticFiles } from "./static.ts";
 
@@ -156,6 +157,7 @@ export function pageRoutes({ model, datastar, log }: PageOptions): { routes: Hon
     .route("/", files.routes)
     .route("/", logs.routes)
     .route("/", consoleRoutes(model))
+    .route("/", metricsRoutes(model))
     .get("/", page("fleet"))
     .get("/nodes/:id", page("node"))
     .get("/commands", page("commands"))

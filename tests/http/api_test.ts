@@ -119,3 +119,23 @@ Deno.test("one caller cannot hold every stream", async () => {
     return status === 200;
   });
 });
+
+Deno.test("what Prometheus reads is told in its form", async () => {
+  await using fleet = await startFleet({ nodes: ["n1"] });
+  const get = async () => {
+    const answer = await fetch(`${fleet.up.http.url}/metrics`, { headers: headersOf(fleet) });
+    assert.match(answer.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
+    return await answer.text();
+  };
+  const text = await until("the node to have measured itself", async () => {
+    const told = await get();
+    return told.includes('xtask_node_cpu_percent{node="n1"}') && told;
+  });
+  assert.match(text, /^xtask_hub_up 1$/m);
+  assert.match(text, /^xtask_nodes\{state="online"\} 1$/m);
+  assert.match(text, /^xtask_node_runs_total\{node="n1",state="succeeded"\} 0$/m);
+  for (const line of text.trimEnd().split("\n")) {
+    assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?\d+(\.\d+)?)$/);
+  }
+  assert.equal(await fetch(`${fleet.up.http.url}/metrics`).then(async (one) => (await one.text(), one.status)), 401);
+});
