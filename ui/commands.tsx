@@ -66,7 +66,7 @@ function CommandRow({ list, command }: { readonly list: string; readonly command
 }
 
 function nodesText({ runs }: CommandRecord): string {
-  const names = Object.keys(runs);
+  const names = Object.keys(runs).sort();
   return names.length <= 2 ? names.join(", ") : `${names.length} nodes`;
 }
 

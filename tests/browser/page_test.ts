@@ -148,7 +148,7 @@ Deno.test("people see the fleet, run something from the keyboard, and follow it"
   assert.deepEqual(tab.troubles.filter((one) => !/status of 400/.test(one)), []);
 });
 
-Deno.test("a node that goes and a hub that comes back are seen without a reload", async () => {
+Deno.test("a node that goes and another that comes are seen without a reload", async () => {
   await using all = await ground();
   const { fleet, tab: { page, when } } = all;
   await page.evaluate("window.stays = true");

@@ -55,6 +55,8 @@ export function tabStream(options: TabOptions): ReadableStream<Uint8Array<ArrayB
       onTrouble(error);
     } finally {
       making = false;
+      // What changed meanwhile is in no frame yet.
+      if (dirty && !ended) soon(controller);
     }
   };
   const soon = (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>) => {
