@@ -3,7 +3,7 @@
  * meant to run says ```` ```ts ignore ````), then the tests of the compiled xtask. Arguments go to `deno test` (folders,
  * files, `--filter=…`) and leave out the compiled one.
  *
- * Every stage runs even if an earlier one failed. The last line is `N passed, N failed`, with `, N skipped` if any were.
+ * Every stage runs even if an earlier one failed. What failed is told once more at the end. The last line is `N passed, N failed`, with `, N skipped` if any were.
  */
 import { join } from "node:path";
 import process from "node:process";
@@ -75,6 +75,7 @@ async function main(filters: readonly string[]): Promise<number> {
   }
   if (filters.length === 0) counted.push(await binary());
   const ended = summed([...counted, { passed: 0, failed: early.filter((good) => !good).length, skipped: 0 }]);
+  for (const failure of ended.failures ?? []) write(`\nfailed: ${failure}`);
   write(`\n${closing(ended)}`);
   return ended.failed > 0 ? 1 : 0;
 }
