@@ -86,6 +86,8 @@ const KEPT = "\ue000";
 export function harmless(text: string, { color }: { color: boolean }): string {
   return text
     .replaceAll(KEPT, "")
+    // Before the sequences go: a carriage return and a newline with one between them never stood together.
+    .replaceAll(/\r\n?/g, "\n")
     .replaceAll(
       SEQUENCES,
       (sequence) =>
@@ -93,8 +95,6 @@ export function harmless(text: string, { color }: { color: boolean }): string {
           ? `${KEPT}${sequence.slice(1)}`
           : "",
     )
-    .replaceAll(/\r\n/g, "\n")
-    .replaceAll("\r", "\n")
     .replaceAll(CONTROLS, "")
     .replaceAll(`${KEPT}[`, CSI);
 }

@@ -70,8 +70,7 @@ export class XtaskError extends Error {
     if (thrown instanceof DOMException && thrown.name === "AbortError") {
       return new XtaskError("cancelled", "Cancelled", { cause: thrown });
     }
-    const text = thrown instanceof Error ? thrown.message : String(thrown);
-    return new XtaskError("internal", `Unexpected: ${text}`, { cause: thrown });
+    return new XtaskError("internal", `Unexpected: ${textOf(thrown)}`, { cause: thrown });
   }
 
   /** The error that arrived over a wire. */
@@ -86,5 +85,15 @@ export class XtaskError extends Error {
       message: this.message,
       ...(this.details.length > 0 ? { details: [...this.details] } : {}),
     };
+  }
+}
+
+/** What was thrown, in words. Anything may be thrown, also what has no text. */
+function textOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message;
+  try {
+    return String(thrown);
+  } catch {
+    return `a value without text (${typeof thrown})`;
   }
 }
