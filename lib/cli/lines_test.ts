@@ -123,9 +123,12 @@ Deno.test("one node's output is the same however its bytes were cut", () => {
     writer.end("a");
     return text.out;
   };
-  fc.assert(fc.property(output, fc.array(fc.nat(), { maxLength: 10 }), (bytes, places) => {
-    assert.equal(shown(cut(bytes, places)), shown([bytes]));
-  }), { numRuns: 1_000 });
+  fc.assert(
+    fc.property(output, fc.array(fc.nat(), { maxLength: 10 }), (bytes, places) => {
+      assert.equal(shown(cut(bytes, places)), shown([bytes]));
+    }),
+    { numRuns: 1_000 },
+  );
 });
 
 Deno.test("a character that never becomes whole is told of by the sign for it", () => {

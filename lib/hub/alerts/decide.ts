@@ -125,11 +125,14 @@ export function learn(watch: Watch, event: WatchEvent, now: number): Watch {
         ...(disk === undefined ? {} : { disk }),
       };
     }
-    case "started":
+    case "started": {
+      // A clock that is ahead tells of a start to come; the run would be held to be there until then.
+      const startedAt = Math.min(event.at, now);
       return {
         ...watch,
-        running: bounded({ ...watch.running, [event.command]: { what: event.what, startedAt: event.at } }, RUNNING_MAX),
+        running: bounded({ ...watch.running, [event.command]: { what: event.what, startedAt } }, RUNNING_MAX),
       };
+    }
     case "ended": {
       const { [event.command]: ___, ...running } = watch.running;
       if (event.durationMs === undefined) return { ...watch, running };
