@@ -1,18 +1,18 @@
 /** The HTTP application: who may ask what, and where it is answered. */
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { CAPABILITY_NAMES, loadCapability } from "../capability/registry.ts";
 import type { Fleet } from "../client/fleet.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { Id } from "../protocol/id.ts";
 import { parse } from "../protocol/parse.ts";
-import { commandRoutes } from "./api/commands.ts";
-import { eventRoutes } from "./api/events.ts";
-import { nodeRoutes } from "./api/nodes.ts";
+import { API, mount } from "./api/route.ts";
+import { apiRoutes } from "./api/routes.ts";
 import { askForLogin, errorPage } from "./plain_page.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { bearerOf, boundedBody, headers, jsonOnly, knownHost, sameSite } from "./guard.ts";
 import { type HealthOptions, healthRoutes } from "./health.ts";
-import { cookieOf, loginRoutes, sessionRoutes } from "./login.ts";
+import { cookieOf, loginRoutes, logoutRoutes } from "./login.ts";
 import type { Sessions } from "./session.ts";
 import { createStreams } from "./streams.ts";
 
@@ -32,7 +32,7 @@ export interface AppOptions extends HealthOptions {
 }
 
 /** Makes the application. */
-export function createApp(options: AppOptions): Hono<HttpEnv> {
+export async function createApp(options: AppOptions): Promise<Hono<HttpEnv>> {
   const { fleet, project, sessions, names = [], pages } = options;
   const streams = createStreams();
   const app = new Hono<HttpEnv>();
@@ -62,8 +62,8 @@ export function createApp(options: AppOptions): Hono<HttpEnv> {
     await next();
   });
   app.use(jsonOnly(), boundedBody());
-  app.route("/", sessionRoutes(sessions));
-  for (const routes of [commandRoutes(), nodeRoutes(), eventRoutes()]) app.route("/api/v1", routes);
+  app.route("/", logoutRoutes(sessions));
+  app.route(API, mount(apiRoutes(await Promise.all(CAPABILITY_NAMES.map(loadCapability)), sessions)));
   if (pages !== undefined) app.route("/", pages);
   return app;
 }
@@ -95,7 +95,9 @@ function answerError(context: HttpContext, error: XtaskError): Response | Promis
 }
 
 function nothingHere(path: string): XtaskError {
-  return new XtaskError("not_found", `There is nothing at ${path.slice(0, 200)}`);
+  return new XtaskError("not_found", `There is nothing at ${path.slice(0, 200)}`, {
+    details: path.startsWith(`${API}/`) ? [`what there is: ${API}/openapi.json`] : [],
+  });
 }
 
 function describe({ message, cause }: XtaskError): string {

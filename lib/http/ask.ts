@@ -1,10 +1,12 @@
 /** Asks a command of the fleet for somebody who is not there to watch: it is answered when the nodes have taken it. */
+import * as v from "valibot";
 import { type Capability, wireForm } from "../capability/define.ts";
 import type { Fleet } from "../client/fleet.ts";
 import { placeOn } from "../client/place.ts";
-import { type WireError, XtaskError } from "../protocol/error.ts";
+import { WireError, XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
 import { parse } from "../protocol/parse.ts";
+import { Result } from "../protocol/run.ts";
 
 /** What is asked, and of whom. */
 export interface Wish {
@@ -17,17 +19,23 @@ export interface Wish {
   readonly any?: string | undefined;
   readonly id?: string | undefined;
   readonly deadline?: Date | undefined;
+  /** How long each node holds its answer back for a result, in ms. @default {0} */
+  readonly waitMs?: number;
 }
 
 /** What became of it. */
-export interface Taken {
-  readonly id: string;
+export const Taken = v.object({
+  id: v.string(),
   /** The nodes that took it. */
-  readonly nodes: readonly string[];
+  nodes: v.array(v.string()),
   /** Nodes that are meant and are not there. */
-  readonly offline: readonly string[];
-  readonly refused: readonly { readonly node: string; readonly error: WireError }[];
-}
+  offline: v.array(v.string()),
+  refused: v.array(v.object({ node: v.string(), error: WireError })),
+  /** Of the runs that ended within the wait, where there was one. */
+  results: v.optional(v.array(Result)),
+});
+/** What became of it. */
+export type Taken = v.InferOutput<typeof Taken>;
 
 /**
  * Asks. Resolves when every node has answered that it took the command or did not.
@@ -36,7 +44,7 @@ export interface Taken {
  * refusal where no node took it
  */
 export async function askFor(fleet: Fleet, wish: Wish): Promise<Taken> {
-  const { capability, verb, input, on, any, id = newCommandId(), deadline } = wish;
+  const { capability, verb, input, on, any, id = newCommandId(), deadline, waitMs = 0 } = wish;
   const definition = Object.hasOwn(capability.verbs, verb) ? capability.verbs[verb] : undefined;
   if (definition === undefined) {
     throw new XtaskError("not_found", `${capability.name} has no verb '${verb}'`, {
@@ -51,16 +59,18 @@ export async function askFor(fleet: Fleet, wish: Wish): Promise<Taken> {
     nodes,
     id,
     ...(deadline === undefined ? {} : { deadline }),
-    waitMs: 0,
+    waitMs,
   });
   const refused = answers.flatMap(({ node, error }) => error === undefined ? [] : [{ node, error }]);
   const [first] = refused;
   if (first !== undefined && refused.length === answers.length) throw first.error;
+  const replies = answers.flatMap(({ reply }) => reply === undefined ? [] : [reply]);
   return {
     id,
     nodes: answers.flatMap(({ node, error }) => error === undefined ? [node] : []),
-    offline,
+    offline: [...offline],
     refused: refused.map(({ node, error }) => ({ node, error: error.toWire() })),
+    ...(waitMs === 0 ? {} : { results: replies.filter((reply) => "finishedAt" in reply) }),
   };
 }
 

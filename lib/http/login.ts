@@ -2,9 +2,12 @@
 import { Hono } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import type { CookieOptions } from "hono/utils/cookie";
+import * as v from "valibot";
+import { XtaskError } from "../protocol/error.ts";
+import { Time } from "../protocol/node.ts";
+import { type ApiRoute, route } from "./api/route.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { linkIsOver } from "./plain_page.ts";
-import { XtaskError } from "../protocol/error.ts";
 import type { Sessions } from "./session.ts";
 
 /** `GET /login?token=…`: exchanges the link for a cookie. */
@@ -23,22 +26,37 @@ export function loginRoutes(sessions: Sessions): Hono<HttpEnv> {
   });
 }
 
-/** `POST /logout`, and `POST /api/v1/login-links` for those who have the token. */
-export function sessionRoutes(sessions: Sessions): Hono<HttpEnv> {
+/** `POST /logout` */
+export function logoutRoutes(sessions: Sessions): Hono<HttpEnv> {
   return new Hono<HttpEnv>().post("/logout", async (context) => {
     await sessions.logout(context.get("caller"));
     deleteCookie(context, cookieName(context), cookieOptions(context));
     return context.body(null, 204);
-  }).post("/api/v1/login-links", (context) => {
-    // Whoever has a session could hand it on by this, and it would outlive its logout.
-    if (context.get("caller").kind !== "token") {
-      throw new XtaskError("forbidden", "A login link is for those who have the token", {
-        details: ["type in a terminal: xtask ui --open"],
-      });
-    }
-    const { secret, expiresAt } = sessions.invite();
-    const url = loginLink(new URL(context.req.url).origin, secret);
-    return context.json({ url, expiresAt: new Date(expiresAt).toISOString() }, 201);
+  });
+}
+
+/** `POST /api/v1/login-links`, for those who have the token. */
+export function linkRoute(sessions: Sessions): ApiRoute {
+  return route({
+    method: "POST",
+    path: "/login-links",
+    name: "makeLoginLink",
+    summary: "A link that logs a browser in, once",
+    tag: "api",
+    tokenOnly: true,
+    answer: v.object({ url: v.string(), expiresAt: Time }),
+    answers: [{ status: 201, says: "The link" }],
+    handle(_given, context) {
+      // Whoever has a session could hand it on by this, and it would outlive its logout.
+      if (context.get("caller").kind !== "token") {
+        throw new XtaskError("forbidden", "A login link is for those who have the token", {
+          details: ["type in a terminal: xtask ui --open"],
+        });
+      }
+      const { secret, expiresAt } = sessions.invite();
+      const url = loginLink(new URL(context.req.url).origin, secret);
+      return { url, expiresAt: new Date(expiresAt).toISOString() };
+    },
   });
 }
 
@@ -53,7 +71,7 @@ export function loginLink(base: string, secret: string): string {
 }
 
 /** Cookies know no ports: two hubs on one machine would log each other's people out. */
-function cookieName(context: HttpContext): string {
+export function cookieName(context: HttpContext): string {
   const { protocol, port } = new URL(context.req.url);
   return `${protocol === "https:" ? "__Host-" : ""}xtask-${port || "page"}`;
 }

@@ -26,7 +26,7 @@ export async function startHttp(options: StartOptions): Promise<Http> {
   await using stack = new AsyncDisposableStack();
   const sessions = await openSessions({ token, ...(path === undefined ? {} : { path }) });
   const [name] = names;
-  const server = stack.use(serveHttp(createApp({ ...options, sessions }), {
+  const server = stack.use(serveHttp(await createApp({ ...options, sessions }), {
     host,
     port,
     ...(tls === undefined ? {} : { tls }),

@@ -90,12 +90,51 @@ Deno.test("nodes and capabilities are told, and every verb of every capability i
       assert.deepEqual([answer.status, error.code], [400, "invalid"], `${name}.${verb} reads its input by its schema`);
     }
   }
-  const answer = await fetch(`${fleet.up.http.url}/api/v1/nodes/n1/which/check`, {
-    method: "POST",
-    headers: headersOf(fleet),
-    body: JSON.stringify({ names: ["sh"] }),
-  });
-  assert.deepEqual([answer.status, (await answer.json()).nodes], [202, ["n1"]]);
+  const check = async (query: string, names: readonly string[]) => {
+    const answer = await fetch(`${fleet.up.http.url}/api/v1/nodes/n1/which/check${query}`, {
+      method: "POST",
+      headers: headersOf(fleet),
+      body: JSON.stringify({ names }),
+    });
+    return { status: answer.status, body: await answer.json() };
+  };
+  const taken = await check("", ["sh"]);
+  assert.deepEqual([taken.status, taken.body.nodes, taken.body.results], [202, ["n1"], undefined]);
+  const ended = await check("?wait=30000", ["sh", "no-such-program"]);
+  assert.equal(ended.status, 200);
+  const [{ state, data }] = ended.body.results;
+  assert.deepEqual([state, data.missing, data.found[0].name], ["succeeded", ["no-such-program"], "sh"]);
+  for (const wrong of ["?wait=60001", "?wait=-1", "?wiat=1"]) assert.equal((await check(wrong, ["sh"])).status, 400);
+});
+
+Deno.test("the document tells of routes that are served, to those who are let in", async () => {
+  await using fleet = await startFleet({ nodes: [] });
+  const base = `${fleet.up.http.url}/api/v1`;
+  const stranger = await fetch(`${base}/openapi.json`);
+  assert.equal(stranger.status, 401, await stranger.text());
+  const document = await (await fetch(`${base}/openapi.json`, { headers: headersOf(fleet) })).json();
+  const operations = Object.entries<Record<string, unknown>>(document.paths)
+    .flatMap(([path, methods]) => Object.keys(methods).map((method) => ({ path, method: method.toUpperCase() })));
+  assert.ok(operations.length > 30);
+  for (const { path, method } of operations) {
+    // A query that no route takes: whoever refuses it is there.
+    const url = `${fleet.up.http.url}${
+      path.replace("{node}", "n1").replace("{id}", "01JAAAAAAAAAAAAAAAAAAAAAAA")
+    }?nosuch=1`;
+    const answer = await fetch(url, {
+      method,
+      headers: headersOf(fleet),
+      ...(method === "POST" ? { body: "{}" } : {}),
+    });
+    const { error } = await answer.json();
+    assert.deepEqual([answer.status, error.details], [400, [
+      'nosuch: Invalid key: Expected never but received "nosuch"',
+    ]]);
+  }
+  const elsewhere = await fetch(`${base}/nodes/n1/rm/all`, { method: "POST", headers: headersOf(fleet), body: "{}" });
+  assert.deepEqual([elsewhere.status, (await elsewhere.json()).error.details], [404, [
+    "what there is: /api/v1/openapi.json",
+  ]]);
 });
 
 Deno.test("one caller cannot hold every stream", async () => {

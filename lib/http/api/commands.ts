@@ -1,67 +1,116 @@
 /** `/api/v1/tasks` and `/api/v1/commands`: asking, and what can be done about what was asked. */
-import { Hono } from "hono";
 import * as v from "valibot";
 import { isCapabilityName, loadCapability } from "../../capability/registry.ts";
 import { XtaskError } from "../../protocol/error.ts";
-import { CommandId } from "../../protocol/id.ts";
-import { parse, parseJson } from "../../protocol/parse.ts";
-import { CommandRecord } from "../../protocol/run.ts";
+import { CommandId, Id } from "../../protocol/id.ts";
+import { parse } from "../../protocol/parse.ts";
+import { CancelReply, CommandRecord } from "../../protocol/run.ts";
 import { isTerminal, STATES } from "../../protocol/state.ts";
 import { deadlineOf } from "../../words/placement.ts";
 import { readWords } from "../../words/read_words.ts";
-import { askFor, type Wish } from "../ask.ts";
-import type { HttpContext, HttpEnv } from "../context.ts";
+import { askFor, Taken, type Wish } from "../ask.ts";
+import type { HttpContext } from "../context.ts";
+import { type ApiRoute, route, whole } from "./route.ts";
+import { answeredStatus, WAIT } from "./wait.ts";
 
-const Words = v.strictObject({ command: v.pipe(v.string(), v.maxLength(100_000)), project: v.optional(v.string()) });
+const Words = v.strictObject({
+  command: v.pipe(v.string(), v.maxLength(100_000), v.description("What would be typed after xtask")),
+  project: v.optional(v.string()),
+});
 const Structured = v.strictObject({
   capability: v.string(),
   verb: v.string(),
   input: v.optional(v.record(v.string(), v.unknown()), {}),
-  /** A selector: `all`, an id, `os=linux,has=docker`. */
-  target: v.string(),
-  id: v.optional(CommandId),
+  target: v.pipe(v.string(), v.description("A selector: all, an id, or terms such as os=linux,has=docker")),
+  id: v.optional(v.pipe(CommandId, v.description("The same id runs once, however often it is asked"))),
   project: v.optional(v.string()),
 });
+const Asked = v.union([Words, Structured]);
 const Listed = v.object({ commands: v.array(CommandRecord) });
-const ListQuery = v.strictObject({
-  limit: v.optional(
-    v.pipe(v.string(), v.regex(/^\d{1,3}$/), v.transform(Number), v.minValue(1), v.maxValue(500)),
-    "50",
-  ),
-  node: v.optional(v.string()),
-  state: v.optional(v.picklist(STATES)),
-  project: v.optional(v.string()),
+const Outcomes = v.object({ id: CommandId, outcomes: v.record(v.string(), CancelReply.entries.outcome) });
+const Again = v.strictObject({
+  all: v.optional(v.pipe(v.boolean(), v.description("Also on nodes where it succeeded"))),
 });
-const Outcomes = v.object({ id: CommandId, outcomes: v.record(v.string(), v.string()) });
-const Again = v.strictObject({ all: v.optional(v.boolean()) });
 
 /** Longer than the hub waits for the nodes. */
 const CANCEL_MS = 20_000;
+const params = { id: CommandId };
 
-/** The routes, below `/api/v1`. */
-export function commandRoutes(): Hono<HttpEnv> {
-  return new Hono<HttpEnv>()
-    .post("/tasks", async (context) => context.json(await askFor(context.get("fleet"), await wishOf(context)), 202))
-    .get("/commands", async (context) => {
-      const { project: _, ...query } = parse(ListQuery, context.req.query(), "query");
-      return context.json(await context.get("fleet").hub("command", "list", query, Listed));
-    })
-    .get("/commands/:id", async (context) => context.json(await shown(context)))
-    .post("/commands/:id/cancel", async (context) => {
-      const id = idOf(context);
-      return context.json(
-        await context.get("fleet").hub("command", "cancel", { id }, Outcomes, { timeoutMs: CANCEL_MS }),
-      );
-    })
-    .post("/commands/:id/retry", async (context) => {
-      const text = await context.req.text();
-      const { all = false } = text === "" ? {} : parseJson(Again, text, "body");
-      return context.json(await askFor(context.get("fleet"), await wishAgain(await shown(context), all)), 202);
-    });
-}
+/** The routes. */
+export const COMMAND_ROUTES: readonly ApiRoute[] = [
+  route({
+    method: "POST",
+    path: "/tasks",
+    name: "ask",
+    summary: "Ask a command of nodes",
+    tag: "commands",
+    query: WAIT,
+    body: Asked,
+    answer: Taken,
+    answers: [
+      { status: 202, says: "Nodes have taken it" },
+      { status: 200, says: "It has ended everywhere within the wait", schema: Taken },
+    ],
+    async handle({ query: { wait }, body }, context) {
+      const taken = await askFor(context.get("fleet"), { ...await wishOf(body, context), waitMs: wait });
+      return context.json(taken, answeredStatus(taken));
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/commands",
+    name: "listCommands",
+    summary: "The newest commands",
+    tag: "commands",
+    query: {
+      limit: v.optional(whole({ min: 1, max: 500 }), "50"),
+      node: v.optional(Id),
+      state: v.optional(v.picklist(STATES)),
+    },
+    answer: Listed,
+    answers: [{ status: 200, says: "The commands, newest first" }],
+    handle: ({ query: { limit, node, state } }, context) =>
+      context.get("fleet").hub("command", "list", { limit, node, state }, Listed),
+  }),
+  route({
+    method: "GET",
+    path: "/commands/{id}",
+    name: "showCommand",
+    summary: "One command, and what is known of its runs",
+    tag: "commands",
+    params,
+    answer: CommandRecord,
+    answers: [{ status: 200, says: "The command's record" }],
+    handle: ({ params: { id } }, context) => shown(context, id),
+  }),
+  route({
+    method: "POST",
+    path: "/commands/{id}/cancel",
+    name: "cancelCommand",
+    summary: "End a command wherever it runs",
+    tag: "commands",
+    params,
+    answer: Outcomes,
+    answers: [{ status: 200, says: "What came of it on each node" }],
+    handle: ({ params: { id } }, context) =>
+      context.get("fleet").hub("command", "cancel", { id }, Outcomes, { timeoutMs: CANCEL_MS }),
+  }),
+  route({
+    method: "POST",
+    path: "/commands/{id}/retry",
+    name: "retryCommand",
+    summary: "Ask the same again where it did not succeed, or everywhere where it did",
+    tag: "commands",
+    params,
+    body: Again,
+    answer: Taken,
+    answers: [{ status: 202, says: "Nodes have taken it, as a new command" }],
+    handle: async ({ params: { id }, body: { all = false } }, context) =>
+      await askFor(context.get("fleet"), await wishAgain(await shown(context, id), all)),
+  }),
+];
 
-async function wishOf(context: HttpContext): Promise<Wish> {
-  const body = parseJson(v.union([Words, Structured]), await context.req.text(), "body");
+async function wishOf(body: v.InferOutput<typeof Asked>, context: HttpContext): Promise<Wish> {
   if (body.project !== undefined && body.project !== context.get("project")) {
     throw new XtaskError("not_found", `There is no project '${body.project.slice(0, 63)}' here`);
   }
@@ -101,10 +150,6 @@ async function capabilityOf(name: string) {
   });
 }
 
-async function shown(context: HttpContext): Promise<CommandRecord> {
-  return await context.get("fleet").hub("command", "show", { id: idOf(context) }, CommandRecord);
-}
-
-function idOf(context: HttpContext): string {
-  return parse(CommandId, context.req.param("id"), "command id");
+async function shown(context: HttpContext, id: string): Promise<CommandRecord> {
+  return await context.get("fleet").hub("command", "show", { id }, CommandRecord);
 }

@@ -1,61 +1,43 @@
-/** `/api/v1/nodes` and `/api/v1/capabilities`: who is there, what they can do, and asking one of them. */
-import { Hono } from "hono";
+/** `/api/v1/nodes`: who is there. */
 import * as v from "valibot";
-import type { Verb } from "../../capability/define.ts";
-import { fieldsOf } from "../../capability/fields.ts";
-import { CAPABILITY_NAMES, isCapabilityName, loadCapability } from "../../capability/registry.ts";
 import { XtaskError } from "../../protocol/error.ts";
-import { isId } from "../../protocol/id.ts";
-import { parseJson } from "../../protocol/parse.ts";
-import { askFor } from "../ask.ts";
-import type { HttpContext, HttpEnv } from "../context.ts";
+import { Id } from "../../protocol/id.ts";
+import { NodeRecord } from "../../protocol/node.ts";
+import { type ApiRoute, route } from "./route.ts";
 
-const Input = v.record(v.string(), v.unknown());
+const params = { node: Id };
 
-/** The routes, below `/api/v1`. */
-export function nodeRoutes(): Hono<HttpEnv> {
-  return new Hono<HttpEnv>()
-    .get("/nodes", async (context) => {
-      return context.json({ nodes: await context.get("fleet").nodes(context.req.query("select") ?? "all") });
-    })
-    .get("/nodes/:node", async (context) => {
-      const id = nodeOf(context);
+/** The routes. */
+export const NODE_ROUTES: readonly ApiRoute[] = [
+  route({
+    method: "GET",
+    path: "/nodes",
+    name: "listNodes",
+    summary: "The nodes that a selector means, those that are away included",
+    tag: "nodes",
+    query: {
+      select: v.optional(
+        v.pipe(v.string(), v.description("A selector: all, an id, or terms such as os=linux,has=docker")),
+        "all",
+      ),
+    },
+    answer: v.object({ nodes: v.array(NodeRecord) }),
+    answers: [{ status: 200, says: "The nodes, by id" }],
+    handle: async ({ query: { select } }, context) => ({ nodes: await context.get("fleet").nodes(select) }),
+  }),
+  route({
+    method: "GET",
+    path: "/nodes/{node}",
+    name: "showNode",
+    summary: "One node",
+    tag: "nodes",
+    params,
+    answer: NodeRecord,
+    answers: [{ status: 200, says: "The node's record" }],
+    async handle({ params: { node: id } }, context) {
       const [node] = await context.get("fleet").nodes(id);
-      if (node === undefined) {
-        throw new XtaskError("not_found", `There is no node '${id}'`, { details: ["see /api/v1/nodes"] });
-      }
-      return context.json(node);
-    })
-    .post("/nodes/:node/:capability/:verb", async (context) => {
-      const { capability: name, verb } = context.req.param();
-      if (!isCapabilityName(name)) {
-        throw new XtaskError("not_found", `There is no capability '${name.slice(0, 63)}'`, {
-          details: [`there are ${CAPABILITY_NAMES.join(", ")}`],
-        });
-      }
-      const text = await context.req.text();
-      const input = text === "" ? {} : parseJson(Input, text, "body");
-      const wish = { capability: await loadCapability(name), verb, input, on: nodeOf(context) };
-      return context.json(await askFor(context.get("fleet"), wish), 202);
-    })
-    .get("/capabilities", async (context) => {
-      const all = await Promise.all(CAPABILITY_NAMES.map(loadCapability));
-      return context.json({
-        capabilities: all.map(({ name, summary, verbs }) => ({
-          name,
-          summary,
-          verbs: Object.entries(verbs).map(([verb, definition]) => verbText(verb, definition)),
-        })),
-      });
-    });
-}
-
-function verbText(name: string, { summary, effect, input }: Verb) {
-  return { name, summary, effect, input: fieldsOf(input) };
-}
-
-function nodeOf(context: HttpContext): string {
-  const id = context.req.param("node") ?? "";
-  if (isId(id)) return id;
-  throw new XtaskError("invalid", `'${id.slice(0, 63)}' cannot be the id of a node`);
-}
+      if (node !== undefined) return node;
+      throw new XtaskError("not_found", `There is no node '${id}'`, { details: ["see /api/v1/nodes"] });
+    },
+  }),
+];

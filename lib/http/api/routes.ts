@@ -1,0 +1,22 @@
+/** The table of all that `/api/v1` answers: what Hono serves, and what the document tells of it. */
+import type { Capability } from "../../capability/define.ts";
+import { linkRoute } from "../login.ts";
+import type { Sessions } from "../session.ts";
+import { capabilityRoutes } from "./capabilities.ts";
+import { COMMAND_ROUTES } from "./commands.ts";
+import { documentRoute } from "./document.ts";
+import { EVENT_ROUTES } from "./events.ts";
+import { NODE_ROUTES } from "./nodes.ts";
+import type { ApiRoute } from "./route.ts";
+
+/** All routes. */
+export function apiRoutes(capabilities: readonly Capability[], sessions: Sessions): readonly ApiRoute[] {
+  const routes: ApiRoute[] = [
+    ...NODE_ROUTES,
+    ...COMMAND_ROUTES,
+    ...capabilityRoutes(capabilities),
+    ...EVENT_ROUTES,
+    linkRoute(sessions),
+  ];
+  return [...routes, documentRoute(routes)];
+}
