@@ -8,8 +8,16 @@ import { Ago, duration } from "./time.tsx";
 
 type Run = CommandRecord["runs"][string];
 
+/** Options of {@linkcode commandFrame}. */
+export interface CommandShown {
+  readonly command: CommandRecord;
+  /** What somebody would type for it after `xtask`, where there is such a line. */
+  readonly line: string | undefined;
+  readonly now: number;
+}
+
 /** The state of a command and of each of its runs. */
-export function commandFrame(command: CommandRecord, now: number): Frame {
+export function commandFrame({ command, line, now }: CommandShown): Frame {
   const runs = Object.entries(command.runs).sort(([a], [b]) => a < b ? -1 : 1);
   const parts = runs.map(([node, run]) => ({
     id: elementId("run", node),
@@ -23,7 +31,7 @@ export function commandFrame(command: CommandRecord, now: number): Frame {
         <State of={state} />
         <span>{ended} of {runs.length} {runs.length === 1 ? "run" : "runs"} ended</span>
         <span>
-          asked <Ago at={command.acceptedAt} />
+          asked{command.by === undefined ? "" : ` by ${command.by.user}`} <Ago at={command.acceptedAt} />
         </span>
         <span class="actions">
           {ended < runs.length && (
@@ -36,6 +44,13 @@ export function commandFrame(command: CommandRecord, now: number): Frame {
           )}
         </span>
       </div>
+      {line !== undefined && (
+        <p class="line">
+          <code>xtask {line}</code>
+          <button type="button" data-copy={`xtask ${line}`}>Copy</button>
+          <button type="button" data-console={line}>Change and run</button>
+        </p>
+      )}
       <Timeline command={command} now={now} />
       <table class="rows">
         <thead>

@@ -7,13 +7,19 @@ import { Ago, duration } from "./time.tsx";
 type Run = CommandRecord["runs"][string];
 
 /** A list of commands. `id` is that of its element. */
-export function commandsFrame(id: string, commands: readonly CommandRecord[], filtered: boolean): Frame {
+export function commandsFrame(
+  id: string,
+  commands: readonly CommandRecord[],
+  filtered: boolean,
+  title?: string,
+): Frame {
   const parts = commands.map((command) => ({
     id: elementId(`${id}-row`, command.id),
     html: String(<CommandRow list={id} command={command} />),
   }));
   const html = String(
-    <section id={id} aria-label="Commands">
+    <section id={id} aria-label={title ?? "Commands"}>
+      {title !== undefined && <h2>{title}</h2>}
       {commands.length === 0
         ? (
           <Empty title={filtered ? "No command matches" : "Nothing has been asked yet"}>
@@ -32,6 +38,7 @@ export function commandsFrame(id: string, commands: readonly CommandRecord[], fi
                 <th scope="col">State</th>
                 <th scope="col">Nodes</th>
                 <th scope="col">Took</th>
+                <th scope="col">By</th>
                 <th scope="col">Asked</th>
               </tr>
             </thead>
@@ -58,6 +65,7 @@ function CommandRow({ list, command }: { readonly list: string; readonly command
       </td>
       <td data-label="Nodes">{nodesText(command)}</td>
       <td data-label="Took">{took > 0 ? duration(took) : "–"}</td>
+      <td data-label="By">{command.by?.user ?? "–"}</td>
       <td data-label="Asked">
         <Ago at={command.acceptedAt} />
       </td>

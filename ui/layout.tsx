@@ -14,6 +14,14 @@ export interface Files {
 export const NAVIGATION = [
   { name: "fleet", title: "Fleet", path: "/", key: "f", icon: "M3 4h14v5H3zM3 11h14v5H3zM6 6.5h.01M6 13.5h.01" },
   { name: "commands", title: "Commands", path: "/commands", key: "h", icon: "M4 6l4 4-4 4M10 15h6" },
+  { name: "alerts", title: "Alerts", path: "/alerts", key: "a", icon: "M10 3l7 13H3zM10 8v4M10 14h.01" },
+  {
+    name: "team",
+    title: "Together",
+    path: "/team",
+    key: "t",
+    icon: "M7 9a3 3 0 100-6 3 3 0 000 6zM2 17c0-3 2-5 5-5s5 2 5 5M13 4a3 3 0 010 5M14 12c2 .5 4 2 4 5",
+  },
 ] as const satisfies readonly { name: string; title: string; path: string; key: string; icon: string }[];
 
 /** Options of {@linkcode Layout}. */
@@ -30,9 +38,15 @@ export interface LayoutOptions {
 }
 
 /** What every page keeps up to date beside its view. */
-export function chromeFrame({ online, total, running }: { online: number; total: number; running: number }): Frame {
+export function chromeFrame({ online, total, running, alerts }: {
+  readonly online: number;
+  readonly total: number;
+  readonly running: number;
+  /** Those that want somebody's attention. */
+  readonly alerts: number;
+}): Frame {
   const html = String(
-    <p id="chrome" class="status-line" data-running={String(running)}>
+    <p id="chrome" class="status-line" data-running={String(running)} data-alerts={String(alerts)}>
       <span>{online} of {total} nodes online</span>
       <span>{running === 0 ? "nothing runs" : running === 1 ? "1 command runs" : `${running} commands run`}</span>
     </p>,
@@ -87,12 +101,14 @@ export function Layout({ title, current, project, nonce, files, events, children
                     <path d={icon} />
                   </svg>
                   <span>{title}</span>
+                  {name === "alerts" && <span id="alerts-badge" class="badge" hidden></span>}
                 </a>
               </li>
             ))}
           </ul>
         </nav>
         <main id="main" tabindex={-1}>
+          <div id="announcement" hidden></div>
           <h1>{title}</h1>
           <div id="lost" class="problem" role="alert" hidden>
             The connection is lost. What you see may be old; this heals by itself.

@@ -57,7 +57,8 @@ export async function whoIsHere(bus: Bus, project: string, now: number): Promise
   return here.sort((a, b) => a.user < b.user ? -1 : 1);
 }
 
-function hereFrom({ subject, data, time }: StreamMessage, now: number): Here | undefined {
+/** Somebody who is here, as a message tells it; undefined for one that is too old, or none. */
+export function hereFrom({ subject, data, time }: StreamMessage, now: number): Here | undefined {
   const user = lastToken(subject);
   if (!isId(user) || now - time.getTime() > HERE_MS) return undefined;
   try {

@@ -6,11 +6,15 @@ import { parseSelector } from "../protocol/selector.ts";
 import { readWords, type Suggestion, suggestWords } from "../words/read_words.ts";
 import { splitWords } from "../words/split.ts";
 import type { HttpEnv } from "./context.ts";
+import { lineOf } from "./line.ts";
 import type { Model } from "./live/model.ts";
 
 const LINE_MAX = 10_000;
 const SUGGESTED_MAX = 50;
 const NAMED_MAX = 5;
+/** Of what was asked before, lines that are shown, and commands among which they are looked for. */
+const HISTORY_MAX = 8;
+const LOOKED_AT_MAX = 100;
 /** Flags that mean nothing here. */
 const OF_A_TERMINAL = ["--json", "--detach", "--context"];
 
@@ -19,9 +23,23 @@ export function consoleRoutes(model: Model): Hono<HttpEnv> {
   return new Hono<HttpEnv>().get("/console", async (context) => {
     const line = (context.req.query("words") ?? "").slice(0, LINE_MAX);
     const nodes = [...model.nodes.values()];
-    const suggestions = await suggestionsFor(line, nodes);
+    const suggestions = line.trim() === ""
+      ? [...await askedBefore(model), ...await suggestionsFor(line, nodes)]
+      : await suggestionsFor(line, nodes);
     return context.json({ suggestions: suggestions.slice(0, SUGGESTED_MAX), meant: await meaningOf(line, nodes) });
   });
+}
+
+/** What was asked last, by anybody: the history of everybody's consoles. */
+async function askedBefore({ commands }: Model): Promise<Suggestion[]> {
+  const found = new Map<string, string>();
+  for (const command of [...commands.values()].reverse().slice(0, LOOKED_AT_MAX)) {
+    const line = await lineOf(command);
+    if (line === undefined || found.has(line)) continue;
+    found.set(line, `asked${command.by === undefined ? "" : ` by ${command.by.user}`}`);
+    if (found.size === HISTORY_MAX) break;
+  }
+  return [...found].map(([completion, brief]) => ({ completion, brief }));
 }
 
 async function suggestionsFor(line: string, nodes: readonly NodeRecord[]): Promise<Suggestion[]> {

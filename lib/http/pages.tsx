@@ -12,6 +12,7 @@ import { timeOfUlid } from "../protocol/ulid.ts";
 import { isTerminal, STATES } from "../protocol/state.ts";
 import { parseSelector } from "../protocol/selector.ts";
 import type { CommandRecord } from "../protocol/run.ts";
+import { alertsBadge, AlertSearch, alertsFrame } from "../../ui/alerts.tsx";
 import { commandFrame, unheardFrame } from "../../ui/command.tsx";
 import { commandsFrame } from "../../ui/commands.tsx";
 import { fleetFrame, type FleetNode } from "../../ui/fleet.tsx";
@@ -21,8 +22,11 @@ import { LogViewer } from "../../ui/log.tsx";
 import { nodeFrame, offersFrame } from "../../ui/node.tsx";
 import { commandWords } from "../../ui/parts.tsx";
 import { CommandSearch, FleetSearch } from "../../ui/search.tsx";
+import { ANNOUNCED_MS, announcementFrame, hereFrame, NoteForm, notesFrame } from "../../ui/team.tsx";
+import { type AlertRecord, wantsAttention } from "../protocol/alert.ts";
 import { consoleRoutes } from "./console.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
+import { lineOf } from "./line.ts";
 import { logRoutes } from "./logs.ts";
 import type { Model } from "./live/model.ts";
 import { metricsRoutes } from "./metrics.ts";
@@ -79,7 +83,7 @@ const VIEWS: Readonly<Record<string, View>> = {
         frames: () => {
           const node = found();
           const recent = newestFirst(model).filter(({ runs }) => Object.hasOwn(runs, id)).slice(0, RECENT_MAX);
-          return [nodeFrame(node), offersFrame(node), commandsFrame("recent", recent, false)];
+          return [nodeFrame(node), offersFrame(node), commandsFrame("recent", recent, false, "What it did of late")];
         },
       };
     },
@@ -90,7 +94,7 @@ const VIEWS: Readonly<Record<string, View>> = {
       title: "Commands",
       head: <CommandSearch search={query.search ?? ""} state={query.state ?? ""} node={query.node ?? ""} />,
       frames: () => {
-        const filtered = Object.values(query).some((value) => value !== "");
+        const filtered = isFiltered(query, ["search", "state", "node"]);
         return [commandsFrame("commands", chosenCommands(model, query), filtered)];
       },
     }),
@@ -113,10 +117,37 @@ const VIEWS: Readonly<Record<string, View>> = {
         title: command === undefined ? "Asked" : commandWords(command.capability, command.verb, command.input),
         frames: async () => {
           const now = await found();
-          return [now === undefined ? unheardFrame() : commandFrame(now, Date.now())];
+          return [
+            now === undefined
+              ? unheardFrame()
+              : commandFrame({ command: now, line: await lineOf(now), now: Date.now() }),
+          ];
         },
       };
     },
+  },
+  alerts: {
+    current: "alerts",
+    open: (model, query) => ({
+      title: "Alerts",
+      head: <AlertSearch severity={query.severity ?? ""} node={query.node ?? ""} all={query.all ?? ""} />,
+      frames: () => {
+        const filtered = isFiltered(query, ["severity", "node", "all"]);
+        return [alertsFrame({ alerts: chosenAlerts(model, query), filtered, now: Date.now() })];
+      },
+    }),
+  },
+  team: {
+    current: "team",
+    open: (model) => ({
+      title: "Together",
+      head: <NoteForm />,
+      frames: () => [
+        notesFrame(model.team.notes),
+        hereFrame(model.team.here(Date.now())),
+        commandsFrame("asked", newestFirst(model).slice(0, RECENT_MAX), false, "What everybody asked"),
+      ],
+    }),
   },
 };
 
@@ -147,7 +178,10 @@ export function pageRoutes({ model, datastar, log }: PageOptions): { routes: Hon
           }}
         >
           {head}
-          <div dangerouslySetInnerHTML={{ __html: made.map(({ html }) => html).join("") }} />
+          <div
+            class={`view view-${name}`}
+            dangerouslySetInnerHTML={{ __html: made.map(({ html }) => html).join("") }}
+          />
           {tail}
         </Layout>,
       ),
@@ -162,6 +196,8 @@ export function pageRoutes({ model, datastar, log }: PageOptions): { routes: Hon
     .get("/nodes/:id", page("node"))
     .get("/commands", page("commands"))
     .get("/commands/:id", page("command"))
+    .get("/alerts", page("alerts"))
+    .get("/team", page("team"))
     .get("/events", async (context) => {
       const { view: name = "", ...query } = context.req.query();
       const view = Object.hasOwn(VIEWS, name) ? VIEWS[name] : undefined;
@@ -170,7 +206,7 @@ export function pageRoutes({ model, datastar, log }: PageOptions): { routes: Hon
       const { signal } = context.get("caller");
       const place = context.get("streams").take(context.get("caller"));
       const stream = tabStream({
-        frames: async () => [chromeOf(model), ...await frames()],
+        frames: async () => [...chromeOf(model), ...await frames()],
         onChange: (hear) => model.onChange(hear),
         signal,
         onEnd: () => place[Symbol.dispose](),
@@ -181,15 +217,36 @@ export function pageRoutes({ model, datastar, log }: PageOptions): { routes: Hon
   return { routes, [Symbol.asyncDispose]: () => logs[Symbol.asyncDispose]() };
 }
 
-function chromeOf({ nodes, commands }: Model): Frame {
-  const all = [...nodes.values()];
-  return chromeFrame({
+/** What every page shows beside its view. */
+function chromeOf({ nodes, commands, alerts: kept, team }: Model): Frame[] {
+  const [all, now] = [[...nodes.values()], Date.now()];
+  const alerts = [...kept.values()].filter((alert) => wantsAttention(alert, now)).length;
+  const announced = team.notes.findLast(({ to }) => to === "global");
+  const chrome = chromeFrame({
     online: all.filter(({ state }) => state !== "offline").length,
     total: all.length,
     running: [...commands.values()].filter(({ runs }) =>
       Object.values(runs).some(({ state }) => !isTerminal(state))
     ).length,
+    alerts,
   });
+  const lasts = announced !== undefined && now - Date.parse(announced.at) < ANNOUNCED_MS;
+  return [chrome, alertsBadge(alerts), announcementFrame(lasts ? announced : undefined)];
+}
+
+/** What wants attention first, then the newest first. */
+function chosenAlerts({ alerts }: Model, { severity = "", node = "", all = "" }: Query): AlertRecord[] {
+  const now = Date.now();
+  return [...alerts.values()].filter((alert) =>
+    (severity === "" || alert.severity === severity) && (node === "" || alert.node === node) &&
+    (all !== "" || alert.resolvedAt === undefined)
+  ).sort((a, b) =>
+    Number(wantsAttention(b, now)) - Number(wantsAttention(a, now)) || (a.openedAt < b.openedAt ? 1 : -1)
+  ).slice(0, LISTED_MAX);
+}
+
+function isFiltered(query: Query, names: readonly string[]): boolean {
+  return names.some((name) => (query[name] ?? "") !== "");
 }
 
 function chosenNodes({ nodes, samples }: Model, { search = "", select = "" }: Query) {

@@ -30,6 +30,8 @@ export const STREAM = {
   presence: "XTASK_PRESENCE",
   notes: "XTASK_NOTES",
   here: "XTASK_HERE",
+  /** What the bucket of alerts is made of. */
+  alertRecords: "KV_xtask_alerts",
 } as const;
 
 const DAY_NS = 24 * 60 * 60 * 1e9;

@@ -78,6 +78,8 @@ export const STREAMS_MAX = 512;
 export const COMMANDS_SHOWN_MAX = 500;
 /** What one tab of the page may have on its way to it; it then skips states that a newer one replaces. */
 export const TAB_BYTES_MAX = 1024 * 1024;
+/** Notes of people that the page lists. */
+export const NOTES_SHOWN_MAX = 200;
 /** Changes are shown together this often. */
 export const FRAME_MS = 50;
 /** A tab hears something at least this often, so that it notices a dead link. */

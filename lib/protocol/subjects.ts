@@ -104,6 +104,9 @@ export const hereSubject = (project: string, user: string): string => subject(pr
 /** `xtask.{project}.team.here.*`: who is here. */
 export const hereOf = (project: string): string => subject(project, "team", "here", "*");
 
+/** `$KV.xtask_alerts.{key}`: each alert as it stands, whoever changed it. */
+export const ALERT_RECORDS = "$KV.xtask_alerts.>";
+
 // The hub.
 
 /** `xtask.hub.{noun}.{verb}`: what needs the fleet's view. The asker's own name may end it, which proves who asks. */

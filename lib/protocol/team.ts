@@ -18,14 +18,16 @@ export const NoteText = v.pipe(
 export const NoteSent = v.strictObject({ text: NoteText });
 
 /** A note as it is read. */
-export interface Note {
-  readonly at: string;
+export const Note = v.object({
+  at: Time,
   /** Proven: the server lets nobody else end a subject with this name. */
-  readonly author: string;
+  author: v.string(),
   /** `team`, `global` for an announcement, or a user. */
-  readonly to: string;
-  readonly text: string;
-}
+  to: v.string(),
+  text: v.string(),
+});
+/** A note as it is read. */
+export type Note = v.InferOutput<typeof Note>;
 
 /** What somebody is here with. */
 export const HereSent = v.strictObject({

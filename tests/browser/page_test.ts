@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { sendNote } from "../../lib/client/team.ts";
 import { startFleet, type TestFleet } from "../fleet.ts";
 import { startBrowser, type Tab, type TestBrowser } from "./browser.ts";
 
@@ -148,6 +149,59 @@ Deno.test("people see the fleet, run something from the keyboard, and follow it"
   assert.deepEqual(tab.troubles.filter((one) => !/status of 400/.test(one)), []);
 });
 
+Deno.test("what is wrong is told, seen by somebody and then quiet; counts stand in the title", async () => {
+  await using all = await ground();
+  const { fleet, browser, tab: { page, when, text } } = all;
+  const { origin } = new URL(fleet.up.http.url);
+  await using other = await browser.open(`${origin}/alerts`);
+  await other.when("/Nothing is wrong/.test(document.querySelector('#alerts').textContent)");
+  await page.goto(`${origin}/alerts`);
+  await fleet.up.hub.alert("critical", "The disk <b>of the hub</b> is full");
+  await when("document.title.startsWith('(!1) ') && document.querySelector('#alerts-badge').textContent[0] === '1'");
+  assert.match(await text(".alert-message"), /The disk <b>of the hub<\/b> is full/);
+  await page.click("[data-post$=mute]");
+  await when("/muted by/.test(document.querySelector('.alert').textContent) && !document.title.startsWith('(')");
+  await page.click("[data-post$=unmute]");
+  await when("document.title.startsWith('(!1) ')");
+  await page.click("[data-post$=ack]");
+  await when("document.querySelector('.alert') === null");
+  await other.when("document.querySelector('.alert') === null && document.querySelector('#alerts-badge').hidden");
+  await page.goto(`${origin}/alerts?all=1`);
+  await when("/seen by/.test(document.querySelector('.alert')?.textContent)");
+});
+
+Deno.test("people tell each other something, and see what the others ask", async () => {
+  await using all = await ground();
+  const { fleet, browser, tab } = all;
+  const { page, when, text } = tab;
+  const { origin } = new URL(fleet.up.http.url);
+  await using other = await browser.open(`${origin}/team`);
+  await other.when(LIVE);
+  await page.goto(`${origin}/team`);
+  await when(LIVE);
+  await page.type(".note-form textarea", "I take <i>n1</i> down");
+  await page.select(".note-form select", "global");
+  await page.click(".note-form button");
+  for (const one of [tab, other]) {
+    await one.when("/I take <i>n1<.i> down/.test(document.querySelector('.note')?.textContent)");
+    await one.when("/I take/.test(document.querySelector('#announcement:not([hidden])')?.textContent)");
+  }
+  await page.click("[data-close-announcement]");
+  await page.goto(origin);
+  await when(`${LIVE} && document.querySelector('#announcement').hidden`);
+  await run(tab, "task run hello --on n2");
+  await when(ENDED);
+  assert.match(await text(".line"), /^xtask task run hello --on n2/);
+  await other.when("/task run hello/.test(document.querySelector('#asked').textContent)");
+  await other.page.click("[data-open-console]");
+  await other.when("/task run hello --on n2/.test(document.querySelector('#console-list li').textContent)");
+  await other.page.keyboard.press("ArrowDown");
+  await other.page.keyboard.press("Enter");
+  await other.page.keyboard.press("Enter");
+  await other.when(`location.pathname.startsWith('/commands/')`);
+  await other.when(ENDED);
+});
+
 Deno.test("a node that goes and another that comes are seen without a reload", async () => {
   await using all = await ground();
   const { fleet, tab: { page, when } } = all;
@@ -164,7 +218,7 @@ Deno.test("a phone gets cards and the views at its bottom, and nothing is wider 
   await using all = await ground();
   const { fleet, browser } = all;
   const { origin } = new URL(fleet.up.http.url);
-  for (const path of ["/", "/nodes/n1", "/commands"]) {
+  for (const path of ["/", "/nodes/n1", "/commands", "/alerts", "/team"]) {
     await using phone = await browser.open(`${origin}${path}`, { width: 390, height: 800 });
     await phone.when(LIVE);
     assert.ok(await phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path);
@@ -184,10 +238,12 @@ Deno.test("every page is accessible in light and in dark", async () => {
   const { origin } = new URL(fleet.up.http.url);
   await run(tab, "task run hostile --on all");
   await tab.when(ENDED);
+  await fleet.up.hub.alert("critical", "The disk <b>of the hub</b> is full");
+  await sendNote(fleet.admin, fleet.up.project, "global", "The hub restarts at 18:00");
   const command = await tab.page.evaluate("location.pathname") as string;
   const axe = await Deno.readTextFile(new URL(import.meta.resolve("axe-core/axe.min.js")));
   for (const theme of ["light", "dark"] as const) {
-    for (const path of ["/", "/?search=nothing", "/nodes/n1", "/commands", command]) {
+    for (const path of ["/", "/?search=nothing", "/nodes/n1", "/commands", "/alerts", "/team", command]) {
       await using page = await browser.open(`${origin}${path}`);
       await page.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
       await page.when(LIVE);

@@ -78,9 +78,10 @@
   };
 
   const showTitle = () => {
-    const running = Number(one("#chrome")?.dataset.running ?? 0);
-    const plain = document.title.replace(/^\(\d+\) /, "");
-    const title = running > 0 ? `(${running}) ${plain}` : plain;
+    const { running = 0, alerts = 0 } = one("#chrome")?.dataset ?? {};
+    const counts = [[alerts, "!"], [running, "▸"]].filter(([count]) => Number(count) > 0);
+    const plain = document.title.replace(/^\([^)]*\) /, "");
+    const title = counts.length > 0 ? `(${counts.map(([count, sign]) => sign + count).join(" ")}) ${plain}` : plain;
     if (document.title !== title) document.title = title;
   };
 
@@ -124,6 +125,8 @@
       const field = input();
       field.value = `${field.value.replace(/\S*$/, "")}${completion} `;
       field.focus();
+      // What was chosen is taken; pressing Enter again runs the line.
+      chosen = -1;
       suggest();
     };
     const suggest = async () => {
@@ -233,10 +236,15 @@
       kept.set("theme", next === "system" ? null : next);
       return showTheme();
     }
+    if (button.matches("[data-close-announcement]")) {
+      kept.set("announcement", button.closest("[data-at]").dataset.at);
+      return showAnnouncement();
+    }
+    if (button.dataset.copy !== undefined) return copy(button);
     if (button.dataset.post !== undefined) {
       button.disabled = true;
       try {
-        const answer = await post(button.dataset.post);
+        const answer = await post(button.dataset.post, JSON.parse(button.dataset.body ?? "{}"));
         const then = button.dataset.then;
         if (then !== undefined) location.href = then.replace("{id}", encodeURIComponent(answer.id));
       } catch (error) {
@@ -251,19 +259,54 @@
     }
   });
 
+  // An announcement that was closed stays closed.
+  const showAnnouncement = () => {
+    const told = one("#announcement");
+    const at = told?.dataset.at;
+    if (told !== null) told.hidden = at === undefined || at <= (kept.get("announcement") ?? "");
+  };
+
+  const copy = async (button) => {
+    const words = button.textContent;
+    await navigator.clipboard?.writeText(button.dataset.copy).catch(() => {});
+    button.textContent = "Copied";
+    setTimeout(() => button.textContent = words, 1_500);
+  };
+
+  // Forms whose fields are the body of a request.
+  document.addEventListener("submit", async (event) => {
+    const form = event.target.closest("form[data-send]");
+    if (form === null) return;
+    event.preventDefault();
+    const [button, problem] = [one("button[type=submit]", form), one(".problem", form)];
+    button.disabled = true;
+    problem.hidden = true;
+    try {
+      await post(form.dataset.send, Object.fromEntries(new FormData(form)));
+      form.reset();
+    } catch (error) {
+      problem.textContent = error.message;
+      problem.hidden = false;
+    } finally {
+      button.disabled = false;
+    }
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
     showTheme();
     showTimes();
     showTitle();
     setInterval(showTimes, 1_000);
+    showAnnouncement();
     new MutationObserver(() => {
       showTimes();
       showTitle();
+      showAnnouncement();
     }).observe(document.body, {
       childList: true,
       subtree: true,
       attributes: true,
-      attributeFilter: ["datetime", "data-running"],
+      attributeFilter: ["datetime", "data-running", "data-alerts", "data-at"],
     });
     console_.wire();
     const box = one("#single-keys");

@@ -25,6 +25,8 @@ const TAGS: Readonly<Record<Tag, string>> = {
   commands: "What is asked of them, and what comes of it",
   capabilities: "What they can do: a route for each verb",
   events: "What happens",
+  alerts: "What a person should know",
+  team: "The people of a project",
   api: "The API itself",
 };
 

@@ -43,7 +43,7 @@ export interface ApiRoute {
 }
 
 /** What routes belong to. */
-export type Tag = "nodes" | "commands" | "capabilities" | "events" | "api";
+export type Tag = "nodes" | "commands" | "capabilities" | "events" | "alerts" | "team" | "api";
 
 /** What a route was given, by its schemas. */
 interface Given<P extends v.ObjectEntries, Q extends v.ObjectEntries, B extends v.GenericSchema> {

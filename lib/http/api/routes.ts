@@ -2,12 +2,14 @@
 import type { Capability } from "../../capability/define.ts";
 import { linkRoute } from "../login.ts";
 import type { Sessions } from "../session.ts";
+import { ALERT_ROUTES } from "./alerts.ts";
 import { capabilityRoutes } from "./capabilities.ts";
 import { COMMAND_ROUTES } from "./commands.ts";
 import { documentRoute } from "./document.ts";
 import { EVENT_ROUTES } from "./events.ts";
 import { NODE_ROUTES } from "./nodes.ts";
 import type { ApiRoute } from "./route.ts";
+import { TEAM_ROUTES } from "./team.ts";
 
 /** All routes. */
 export function apiRoutes(capabilities: readonly Capability[], sessions: Sessions): readonly ApiRoute[] {
@@ -16,6 +18,8 @@ export function apiRoutes(capabilities: readonly Capability[], sessions: Session
     ...COMMAND_ROUTES,
     ...capabilityRoutes(capabilities),
     ...EVENT_ROUTES,
+    ...ALERT_ROUTES,
+    ...TEAM_ROUTES,
     linkRoute(sessions),
   ];
   return [...routes, documentRoute(routes)];

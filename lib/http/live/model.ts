@@ -1,6 +1,6 @@
 /**
- * What every tab is shown of a fleet, kept once for all of them: nodes, the newest commands, what nodes measured of late, the
- * newest alerts. Follows the live subjects with one subscription each, and is set right by the hub from time to time, so
+ * What every tab is shown of a fleet, kept once for all of them: nodes, the newest commands, what nodes measured of late,
+ * alerts and what people tell each other. Follows the live subjects with one subscription each, and is set right by the hub from time to time, so
  * that what was missed while the link was down is missed for seconds only.
  */
 import * as v from "valibot";
@@ -8,14 +8,17 @@ import type { Fleet } from "../../client/fleet.ts";
 import type { Incoming, Subscription } from "../../nats/bus.ts";
 import { pause } from "../../os/pause.ts";
 import { XtaskError } from "../../protocol/error.ts";
-import { Alert, Event } from "../../protocol/event.ts";
+import type { AlertRecord } from "../../protocol/alert.ts";
+import { Event } from "../../protocol/event.ts";
 import { COMMANDS_SHOWN_MAX } from "../../protocol/limits.ts";
 import { Metrics } from "../../protocol/metrics.ts";
 import { Heartbeat, NodeRecord } from "../../protocol/node.ts";
 import { parseJson } from "../../protocol/parse.ts";
 import { applyEvent, isCommandEvent } from "../../protocol/projection.ts";
 import { CommandRecord } from "../../protocol/run.ts";
-import { ALERTS_ANY, eventsOf, HEARTBEATS, METRICS_ANY } from "../../protocol/subjects.ts";
+import { eventsOf, HEARTBEATS, METRICS_ANY } from "../../protocol/subjects.ts";
+import { followAlerts } from "./alerts.ts";
+import { followTeam, type Team } from "./team.ts";
 
 /** Options of {@linkcode openModel}. */
 export interface ModelOptions {
@@ -42,8 +45,10 @@ export interface Model extends AsyncDisposable {
   readonly commands: ReadonlyMap<string, CommandRecord>;
   /** The newest samples of each node, oldest first. */
   readonly samples: ReadonlyMap<string, readonly Metrics[]>;
-  /** Newest first. */
-  readonly alerts: readonly Alert[];
+  /** By key, those first that were told first. */
+  readonly alerts: ReadonlyMap<string, AlertRecord>;
+  /** What people tell each other, and who of them is here. */
+  readonly team: Team;
   /** Calls back after each change; dispose of it to hear no more. */
   onChange(hear: () => void): Disposable;
   /** A command, also one that is too old to be kept. */
@@ -55,7 +60,6 @@ const RECONCILE_MS = 15_000;
 /** A node that comes or goes is looked up after this long, and others that do so meanwhile with it. */
 const GATHER_MS = 200;
 const SAMPLES_MAX = 60;
-const ALERTS_MAX = 100;
 
 const Nodes = v.object({ nodes: v.array(ShownNode) });
 const Commands = v.object({ commands: v.array(CommandRecord) });
@@ -68,7 +72,6 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
   const nodes = new Map<string, ShownNode>();
   let commands = new Map<string, CommandRecord>();
   const samples = new Map<string, readonly Metrics[]>();
-  let alerts: readonly Alert[] = [];
   let [version, linked] = [0, false];
 
   const changed = () => {
@@ -125,9 +128,6 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
       const sample = parseJson(Metrics, message.text(), "metrics");
       samples.set(sample.node, [...samples.get(sample.node) ?? [], sample].slice(-SAMPLES_MAX));
     },
-    [ALERTS_ANY]: (message) => {
-      alerts = [parseJson(Alert, message.text(), "alert"), ...alerts].slice(0, ALERTS_MAX);
-    },
   };
   const subscriptions: Subscription[] = Object.entries(hears).map(([subject, hear]) =>
     bus.subscribe(subject, (message) => {
@@ -140,6 +140,8 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
       changed();
     })
   );
+  const kept = { bus, project, changed, log };
+  const [alerts, team] = [followAlerts(kept, stop.signal), followTeam(kept, stop.signal)];
   await bus.flush();
   await reconcile();
 
@@ -155,9 +157,8 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
       return commands;
     },
     samples,
-    get alerts() {
-      return alerts;
-    },
+    alerts: alerts.records,
+    team,
     onChange(hear) {
       listeners.add(hear);
       return { [Symbol.dispose]: () => void listeners.delete(hear) };
@@ -177,7 +178,7 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
       wanted.resolve();
       for (const subscription of subscriptions) subscription[Symbol.dispose]();
       listeners.clear();
-      await following;
+      await Promise.all([following, alerts.ended, team.ended]);
     },
   };
 }
