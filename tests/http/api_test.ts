@@ -119,7 +119,7 @@ Deno.test("the document tells of routes that are served, to those who are let in
   for (const { path, method } of operations) {
     // A query that no route takes: whoever refuses it is there.
     const url = `${fleet.up.http.url}${
-      path.replace("{node}", "n1").replace("{id}", "01JAAAAAAAAAAAAAAAAAAAAAAA")
+      path.replace("{node}", "n1").replace("{key}", "node_away.n1").replace("{id}", "01JAAAAAAAAAAAAAAAAAAAAAAA")
     }?nosuch=1`;
     const answer = await fetch(url, {
       method,
