@@ -217,8 +217,8 @@ export async function startPage(options: PageOptions): Promise<Page> {
   const log = (message: string) => options.log("http", "warn", message);
   await using stack = new AsyncDisposableStack();
   const model = stack.use(await openModel({ fleet, project, log }));
-  const pages = stack.use(pageRoutes({ model, datastar, log }));
-  const http = stack.use(await startHttp({ ...options, token, version: VERSION, log, pages: pages.routes }));
+  const pages = pageRoutes({ model, datastar, log });
+  const http = stack.use(await startHttp({ ...options, token, version: VERSION, log, pages }));
   const owned = stack.move();
   return { http, token, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }

@@ -10,7 +10,7 @@ import { byOf } from "../protocol/by.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { CommandId } from "../protocol/id.ts";
 import { INPUT_BYTES_MAX, WAIT_MS_DEFAULT, WAIT_MS_MAX } from "../protocol/limits.ts";
-import { Labels, type NodeRecord } from "../protocol/node.ts";
+import { LabelChanges, Labels, type NodeRecord } from "../protocol/node.ts";
 import { parse, parseJson } from "../protocol/parse.ts";
 import { type CancelReply, HEADER, type Ongoing, type Reply, RunQuery } from "../protocol/run.ts";
 import { parseSelector } from "../protocol/selector.ts";
@@ -53,7 +53,6 @@ const Body = v.pipe(
   v.record(v.string(), v.unknown()),
 );
 const Discover = v.strictObject({ select: v.optional(v.string(), "all") });
-const LabelInput = v.strictObject({ labels: v.record(v.string(), v.nullable(v.string())) });
 const Empty = v.strictObject({});
 const Deadline = v.pipe(v.string(), v.isoTimestamp("expected a time such as 2026-01-31T12:00:00Z"));
 const WaitMs = v.pipe(
@@ -203,7 +202,7 @@ async function aboutRun({ runs, node }: DoorOptions, verb: string, body: unknown
 
 async function aboutNode({ control, record }: DoorOptions, verb: string, body: unknown): Promise<NodeRecord> {
   if (verb === "label") {
-    const { labels } = parse(LabelInput, body, "input of node.label");
+    const { labels } = parse(LabelChanges, body, "input of node.label");
     const set = Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== null));
     parse(Labels, set, "input of node.label");
     await control.label(labels);

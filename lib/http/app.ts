@@ -13,6 +13,7 @@ import type { HttpContext, HttpEnv } from "./context.ts";
 import { bearerOf, boundedBody, headers, jsonOnly, knownHost, sameSite } from "./guard.ts";
 import { type HealthOptions, healthRoutes } from "./health.ts";
 import { cookieOf, loginRoutes, logoutRoutes } from "./login.ts";
+import type { RunLogs } from "./run_logs.ts";
 import type { Sessions } from "./session.ts";
 import { createStreams } from "./streams.ts";
 
@@ -23,6 +24,8 @@ export interface AppOptions extends HealthOptions {
   /** The only project that may be asked about so far. */
   readonly project: string;
   readonly sessions: Sessions;
+  /** Read with the same rights. They stay their owner's. */
+  readonly logs: RunLogs;
   /** Names that this server is called by, beside addresses and `localhost`. */
   readonly names?: readonly string[];
   /** Served behind the guard: every route of these is for those who are logged in. */
@@ -58,6 +61,7 @@ export async function createApp(options: AppOptions): Promise<Hono<HttpEnv>> {
     context.set("caller", caller);
     context.set("fleet", fleet);
     context.set("streams", streams);
+    context.set("logs", options.logs);
     context.set("project", projectOf(context.req.query("project"), project));
     await next();
   });

@@ -1,6 +1,7 @@
 /** What every route finds in Hono's context. */
 import type { Context } from "hono";
 import type { Fleet } from "../client/fleet.ts";
+import type { RunLogs } from "./run_logs.ts";
 import type { Caller } from "./session.ts";
 import type { Streams } from "./streams.ts";
 
@@ -14,6 +15,8 @@ export interface HttpVariables {
   fleet: Fleet;
   /** Who asks. Not set on login and health routes. */
   caller: Caller;
+  /** The outputs of runs that are looked at. */
+  logs: RunLogs;
   /** The event streams that are open: ask for a place before starting one. */
   streams: Streams;
 }

@@ -1,12 +1,12 @@
 /** The output of runs for the page's viewer: some lines, where a text stands, that there is more, and all of it raw. */
 import { Hono } from "hono";
 import * as v from "valibot";
-import { type LogLine, openRunLog, type RunLog } from "../client/log/run_log.ts";
+import type { LogLine, RunLog } from "../client/log/run_log.ts";
 import type { Style } from "../client/log/sgr.ts";
 import { readStream, STREAM } from "../nats/streams.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { CommandId, isId } from "../protocol/id.ts";
-import { FRAME_MS, LOGS_OPEN_MAX, TAB_BEAT_MS } from "../protocol/limits.ts";
+import { FRAME_MS, LOG_LINES_MAX, TAB_BEAT_MS } from "../protocol/limits.ts";
 import { parse } from "../protocol/parse.ts";
 import { logSubject } from "../protocol/subjects.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
@@ -14,7 +14,7 @@ import type { HttpContext, HttpEnv } from "./context.ts";
 const Whole = v.pipe(v.string(), v.regex(/^\d{1,9}$/, "expected a number"), v.transform(Number));
 const Range = v.object({
   from: v.optional(Whole, "0"),
-  count: v.optional(v.pipe(Whole, v.maxValue(2_000, "expected at most 2000")), "500"),
+  count: v.optional(v.pipe(Whole, v.maxValue(LOG_LINES_MAX, `expected at most ${LOG_LINES_MAX}`)), "500"),
 });
 const Find = v.object({
   text: v.pipe(v.string(), v.minLength(1, "expected a text"), v.maxLength(1_000, "expected at most 1000 characters")),
@@ -23,52 +23,9 @@ const Find = v.object({
 
 /** Lines that a search tells of. */
 const FOUND_MAX = 5_000;
-/** An output that nobody looks at is forgotten after this long. */
-const IDLE_MS = 60_000;
-
-interface Opened {
-  readonly log: RunLog;
-  users: number;
-  usedAt: number;
-}
-
-/** The routes, below `/commands/{id}/log`. Disposing of them forgets what is open. */
-export function logRoutes(): { routes: Hono<HttpEnv> } & AsyncDisposable {
-  const open = new Map<string, Opened>();
-  const sweeping = setInterval(() => {
-    for (const [key, { users, usedAt, log }] of open) {
-      if (users > 0 || Date.now() - usedAt < IDLE_MS) continue;
-      open.delete(key);
-      void log[Symbol.asyncDispose]();
-    }
-  }, IDLE_MS);
-  Deno.unrefTimer(sweeping);
-
-  const use = (context: HttpContext): { readonly log: RunLog } & Disposable => {
-    const { id, node } = meant(context);
-    const key = `${id} ${node}`;
-    let opened = open.get(key);
-    if (opened === undefined) {
-      if (open.size >= LOGS_OPEN_MAX) {
-        throw new XtaskError("exhausted", `${open.size} outputs are open at once, and more are not`, {
-          details: ["close some pages, or try again in a minute"],
-        });
-      }
-      opened = { log: openRunLog(context.get("fleet").bus, node, id), users: 0, usedAt: Date.now() };
-      open.set(key, opened);
-    }
-    const used = opened;
-    used.users++;
-    return {
-      log: used.log,
-      [Symbol.dispose]() {
-        used.users--;
-        used.usedAt = Date.now();
-      },
-    };
-  };
-
-  const routes = new Hono<HttpEnv>()
+/** The routes, below `/commands/{id}/log`. */
+export function logRoutes(): Hono<HttpEnv> {
+  return new Hono<HttpEnv>()
     .get("/commands/:id/log", async (context) => {
       const { from, count } = parse(Range, context.req.query(), "query");
       using used = use(context);
@@ -82,7 +39,10 @@ export function logRoutes(): { routes: Hono<HttpEnv> } & AsyncDisposable {
       using used = use(context);
       await used.log.indexed;
       const search = { text, caseSensitive: sensitive === "1" };
-      const numbers = await used.log.search(search, FOUND_MAX, context.req.raw.signal);
+      const numbers: number[] = [];
+      for await (const { number } of used.log.matches(search, context.req.raw.signal)) {
+        if (numbers.push(number) === FOUND_MAX) break;
+      }
       return context.json({ numbers, more: numbers.length === FOUND_MAX });
     })
     .get("/commands/:id/log/first-error", async (context) => {
@@ -112,13 +72,11 @@ export function logRoutes(): { routes: Hono<HttpEnv> } & AsyncDisposable {
         "content-disposition": `attachment; filename="${node}-${id}.log"`,
       });
     });
-  return {
-    routes,
-    async [Symbol.asyncDispose]() {
-      clearInterval(sweeping);
-      await Promise.all([...open.values()].map(({ log }) => log[Symbol.asyncDispose]()));
-    },
-  };
+}
+
+function use(context: HttpContext) {
+  const { id, node } = meant(context);
+  return context.get("logs").use(node, id);
 }
 
 function meant(context: HttpContext): { id: string; node: string } {

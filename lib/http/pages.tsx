@@ -156,8 +156,7 @@ const YOUNG_MS = 60_000;
 const LISTED_MAX = 200;
 
 /** The routes of the page. */
-export function pageRoutes({ model, datastar, log }: PageOptions): { routes: Hono<HttpEnv> } & AsyncDisposable {
-  const logs = logRoutes();
+export function pageRoutes({ model, datastar, log }: PageOptions): Hono<HttpEnv> {
   const files = staticFiles(datastar);
   const page = (name: string) => async (context: HttpContext) => {
     const view = VIEWS[name] as View;
@@ -187,9 +186,9 @@ export function pageRoutes({ model, datastar, log }: PageOptions): { routes: Hon
       ),
     );
   };
-  const routes = new Hono<HttpEnv>()
+  return new Hono<HttpEnv>()
     .route("/", files.routes)
-    .route("/", logs.routes)
+    .route("/", logRoutes())
     .route("/", consoleRoutes(model))
     .route("/", metricsRoutes(model))
     .get("/", page("fleet"))
@@ -214,7 +213,6 @@ export function pageRoutes({ model, datastar, log }: PageOptions): { routes: Hon
       });
       return context.body(stream, 200, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
     });
-  return { routes, [Symbol.asyncDispose]: () => logs[Symbol.asyncDispose]() };
 }
 
 /** What every page shows beside its view. */

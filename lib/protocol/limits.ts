@@ -86,3 +86,5 @@ export const FRAME_MS = 50;
 export const TAB_BEAT_MS = 15_000;
 /** Outputs of runs that are read for viewers at once. */
 export const LOGS_OPEN_MAX = 64;
+/** Lines of a run's output that are told at once. */
+export const LOG_LINES_MAX = 2_000;

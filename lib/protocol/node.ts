@@ -22,6 +22,11 @@ export const Labels = v.pipe(
 /** Labels of a node. */
 export type Labels = v.InferOutput<typeof Labels>;
 
+/** What is to become of labels: a value, or null for one that goes. */
+export const LabelChanges = v.strictObject({ labels: v.record(v.string(), v.nullable(v.string())) });
+/** What is to become of labels. */
+export type LabelChanges = v.InferOutput<typeof LabelChanges>;
+
 /** How busy a machine is. */
 export const Load = v.object({
   /** Load average over one minute; 0 on Windows, which has none. */

@@ -2,7 +2,8 @@
 import { XtaskError } from "../../protocol/error.ts";
 import { NodeRecord } from "../../protocol/node.ts";
 import { parseJson } from "../../protocol/parse.ts";
-import { nodeControlSubject, type NodeControlVerb, statusSubject } from "../../protocol/subjects.ts";
+import { statusSubject } from "../../protocol/subjects.ts";
+import { type Control, controlNode } from "../../client/control.ts";
 import { noneMatch } from "../../client/place.ts";
 import type { Shell } from "../shell.ts";
 import { duration, stateStyle, styled, table } from "../terminal.ts";
@@ -63,7 +64,7 @@ export async function show(this: Shell, { json, context }: FleetFlags, id: strin
 /** Sets labels (`key=value`) and takes them away (`key-`). */
 export async function label(
   this: Shell,
-  { json, context }: FleetFlags,
+  flags: FleetFlags,
   id: string,
   ...changes: string[]
 ): Promise<void> {
@@ -75,29 +76,22 @@ export async function label(
       details: ["expected key=value, or key- to take it away"],
     });
   }));
-  await control(this, { json, context }, id, "label", { labels });
+  await control(this, flags, id, { verb: "label", input: { labels } });
 }
 
 /** Lets a node finish what it runs and take nothing new. */
 export async function drain(this: Shell, flags: FleetFlags, id: string): Promise<void> {
-  await control(this, flags, id, "drain", {});
+  await control(this, flags, id, { verb: "drain" });
 }
 
 /** Lets a drained node take commands again. */
 export async function resume(this: Shell, flags: FleetFlags, id: string): Promise<void> {
-  await control(this, flags, id, "resume", {});
+  await control(this, flags, id, { verb: "resume" });
 }
 
-async function control(
-  shell: Shell,
-  { json, context }: { json: boolean; context?: string | undefined },
-  id: string,
-  verb: NodeControlVerb,
-  input: unknown,
-): Promise<void> {
+async function control(shell: Shell, { json, context }: FleetFlags, id: string, asked: Control): Promise<void> {
   await using fleet = await shell.connect(context);
-  const answer = await asked(fleet.bus.request(nodeControlSubject(id, verb), JSON.stringify(input)), id);
-  const node = parseJson(NodeRecord, answer.text(), `answer of ${id}`);
+  const node = await controlNode(fleet, id, asked);
   if (json) return shell.print(JSON.stringify(node));
   shell.print(`${id} is ${node.state}${labelText(node.labels) === "" ? "" : `, labels ${labelText(node.labels)}`}`);
 }
@@ -111,19 +105,6 @@ async function recordOf(fleet: Awaited<ReturnType<Shell["connect"]>>, id: string
     const known = (await fleet.nodes()).find((node) => node.id === id);
     if (known !== undefined) return known;
     throw await unknown(fleet, id);
-  }
-}
-
-async function asked<T>(answer: Promise<T>, id: string): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    const { code, details } = XtaskError.from(error);
-    if (code !== "unavailable" || details.length > 0) throw error;
-    throw new XtaskError("unavailable", `Node '${id}' does not answer`, {
-      details: ["see: xtask nodes"],
-      cause: error,
-    });
   }
 }
 

@@ -4,7 +4,7 @@
  * 1,000 marks.
  */
 import type { Bus } from "../../nats/bus.ts";
-import { nextMessage, readStream, STREAM, type StreamMessage } from "../../nats/streams.ts";
+import { lastOf, nextMessage, readStream, STREAM, type StreamMessage } from "../../nats/streams.ts";
 import { pause } from "../../os/pause.ts";
 import { logSubject } from "../../protocol/subjects.ts";
 import { shownText } from "./escapes.ts";
@@ -32,6 +32,9 @@ export interface Search {
   readonly caseSensitive: boolean;
 }
 
+/** A line that holds what was looked for. */
+export type MatchingLine = Omit<RawLine, "gap">;
+
 /** The output of one run. */
 export interface RunLog extends AsyncDisposable {
   /** Lines so far, an unfinished one included. */
@@ -45,8 +48,8 @@ export interface RunLog extends AsyncDisposable {
   onChange(hear: () => void): Disposable;
   /** Some lines, fewer where there are no more. */
   range(from: number, count: number, signal?: AbortSignal): Promise<LogLine[]>;
-  /** The numbers of lines that hold a text, up to a bound. */
-  search(search: Search, max: number, signal?: AbortSignal): Promise<number[]>;
+  /** The lines that hold a text, in order, without their looks. */
+  matches(search: Search, signal?: AbortSignal): AsyncIterable<MatchingLine>;
   /** The number of the first line that tells of an error, or undefined. */
   firstError(signal?: AbortSignal): Promise<number | undefined>;
 }
@@ -72,6 +75,7 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
   const reader = new LineReader();
   let style: Style = PLAIN;
   let [sinceBytes, sinceMessages, ended, last] = [0, 0, false, 0];
+  let goal = Infinity;
 
   const take = (message: StreamMessage) => {
     if (marks.length === 0 || sinceBytes >= MARK_BYTES || sinceMessages >= MARK_MESSAGES) {
@@ -98,18 +102,22 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
           })
         ) {
           take(message);
-          if (message.pending === 0) indexed.resolve();
+          if (last >= goal || message.pending === 0) indexed.resolve();
           if (ended) break;
         }
       } catch {
         // The hub is away: what is there is still shown, and reading goes on when it is back.
+        indexed.resolve();
       }
       if (!ended) await pause(RESUME_MS, stop.signal);
     }
     indexed.resolve();
   })();
-  // Where nothing has been written there is no message to tell that all has been read.
-  void pause(RESUME_MS, stop.signal).then(() => indexed.resolve());
+  // How far that is, the stream says itself: a run may write faster than anybody reads, or nothing at all.
+  const looking = lastOf(bus, STREAM.logs, subject).then((newest) => {
+    goal = newest?.sequence ?? 0;
+    if (last >= goal) indexed.resolve();
+  }, () => indexed.resolve());
 
   async function* linesFrom(number: number, signal?: AbortSignal): AsyncIterable<RawLine & { readonly style: Style }> {
     const mark =
@@ -171,16 +179,12 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
       }
       return found;
     },
-    async search({ text, caseSensitive }, max, signal) {
+    async *matches({ text, caseSensitive }, signal) {
       const wanted = caseSensitive ? text : text.toLowerCase();
-      const found: number[] = [];
       for await (const line of all(signal)) {
         const shown = shownText(line.text);
-        if (!(caseSensitive ? shown : shown.toLowerCase()).includes(wanted)) continue;
-        found.push(line.number);
-        if (found.length >= max) break;
+        if ((caseSensitive ? shown : shown.toLowerCase()).includes(wanted)) yield line;
       }
-      return found;
     },
     async firstError(signal) {
       let err: number | undefined;
@@ -193,7 +197,7 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
     async [Symbol.asyncDispose]() {
       stop.abort();
       listeners.clear();
-      await reading;
+      await Promise.all([reading, looking]);
     },
   };
 }

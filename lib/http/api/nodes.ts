@@ -1,11 +1,13 @@
-/** `/api/v1/nodes`: who is there. */
+/** `/api/v1/nodes`: who is there, and changing one of them. */
 import * as v from "valibot";
+import { controlNode } from "../../client/control.ts";
 import { XtaskError } from "../../protocol/error.ts";
 import { Id } from "../../protocol/id.ts";
-import { NodeRecord } from "../../protocol/node.ts";
+import { LabelChanges, NodeRecord } from "../../protocol/node.ts";
 import { type ApiRoute, route } from "./route.ts";
 
 const params = { node: Id };
+const CHANGED = { status: 200, says: "The node's record as it is now" } as const;
 
 /** The routes. */
 export const NODE_ROUTES: readonly ApiRoute[] = [
@@ -39,5 +41,40 @@ export const NODE_ROUTES: readonly ApiRoute[] = [
       if (node !== undefined) return node;
       throw new XtaskError("not_found", `There is no node '${id}'`, { details: ["see /api/v1/nodes"] });
     },
+  }),
+  route({
+    method: "POST",
+    path: "/nodes/{node}/label",
+    name: "labelNode",
+    summary: "Set labels of a node, or take them away with null",
+    tag: "nodes",
+    params,
+    body: LabelChanges,
+    answer: NodeRecord,
+    answers: [CHANGED],
+    handle: ({ params: { node }, body }, context) =>
+      controlNode(context.get("fleet"), node, { verb: "label", input: body }),
+  }),
+  route({
+    method: "POST",
+    path: "/nodes/{node}/drain",
+    name: "drainNode",
+    summary: "Let a node finish what it runs and take nothing new",
+    tag: "nodes",
+    params,
+    answer: NodeRecord,
+    answers: [CHANGED],
+    handle: ({ params: { node } }, context) => controlNode(context.get("fleet"), node, { verb: "drain" }),
+  }),
+  route({
+    method: "POST",
+    path: "/nodes/{node}/resume",
+    name: "resumeNode",
+    summary: "Let a drained node take commands again",
+    tag: "nodes",
+    params,
+    answer: NodeRecord,
+    answers: [CHANGED],
+    handle: ({ params: { node } }, context) => controlNode(context.get("fleet"), node, { verb: "resume" }),
   }),
 ];

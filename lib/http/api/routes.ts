@@ -8,6 +8,7 @@ import { COMMAND_ROUTES } from "./commands.ts";
 import { documentRoute } from "./document.ts";
 import { EVENT_ROUTES } from "./events.ts";
 import { NODE_ROUTES } from "./nodes.ts";
+import { OUTPUT_ROUTES } from "./output.ts";
 import type { ApiRoute } from "./route.ts";
 import { TEAM_ROUTES } from "./team.ts";
 
@@ -16,6 +17,7 @@ export function apiRoutes(capabilities: readonly Capability[], sessions: Session
   const routes: ApiRoute[] = [
     ...NODE_ROUTES,
     ...COMMAND_ROUTES,
+    ...OUTPUT_ROUTES,
     ...capabilityRoutes(capabilities),
     ...EVENT_ROUTES,
     ...ALERT_ROUTES,
