@@ -7,7 +7,8 @@ version: "3"
 silent: true
 tasks:
   count: { cmds: ["seq 1 3000"] }
-  looks: { cmds: ["printf '\\\\033[31mred\\\\033[0m 10%%\\\\r20%% <b>\\\\n'; echo trouble >&2; printf unfinished"] }
+  looks: { cmds: ["printf '\\\\033[31mred\\\\033[0m 10%%\\\\r20%% <b>\\\\n'; printf UNFINISHED"] }
+  trouble: { cmds: ["echo trouble >&2"] }
   fails: { cmds: ["exit 3"] }
 `;
 
@@ -126,10 +127,15 @@ Deno.test("what a run wrote is read by range, page, tail and search, as JSON and
       const { body } = await get(`/commands/${looks}/logs?node=n2`);
       return body.ended && body.lines;
     });
-    const told = lines.map(({ stream, text }) => `${stream} ${text}`).sort();
-    assert.deepEqual(told, ["err trouble", "out 20% <b>", "out unfinished"]);
-    assert.deepEqual(texts((await get(`/commands/${looks}/logs?node=n2&search=TROUBLE`)).body), ["trouble"]);
-    assert.deepEqual(texts((await get(`/commands/${looks}/logs?node=n2&search=TROUBLE&case=1`)).body), []);
+    assert.deepEqual(lines.map(({ text }) => text), ["20% <b>", "UNFINISHED"]);
+    assert.deepEqual(texts((await get(`/commands/${looks}/logs?node=n2&search=unfinished`)).body), ["UNFINISHED"]);
+    assert.deepEqual(texts((await get(`/commands/${looks}/logs?node=n2&search=unfinished&case=1`)).body), []);
+    const trouble = await run("task run trouble --on n1");
+    const [err] = await until<Line[]>("its output", async () => {
+      const { body } = await get(`/commands/${trouble}/logs`);
+      return body.ended && body.lines;
+    });
+    assert.deepEqual([err?.stream, err?.text], ["err", "trouble"]);
   });
 
   await t.step("what cannot be meant is refused", async () => {
