@@ -42,7 +42,10 @@ function api({ up }: TestFleet) {
     async run(command: string): Promise<string> {
       const { body } = await post("/tasks?wait=30000", { command });
       assert.equal(body.results?.length, body.nodes?.length, JSON.stringify(body));
-      await until("the hub to hear of it", async () => (await get(`/commands/${body.id}`)).status === 200);
+      await until("the hub to hear of all runs", async () => {
+        const { runs = {} } = (await get(`/commands/${body.id}`)).body;
+        return Object.keys(runs).length === body.nodes.length;
+      });
       return body.id;
     },
   };

@@ -115,7 +115,7 @@ async function commandOf(context: HttpContext, id: string): Promise<CommandRecor
 }
 
 async function onlyNode(context: HttpContext, id: string): Promise<string> {
-  const nodes = Object.keys((await commandOf(context, id)).runs);
+  const nodes = Object.keys((await commandOf(context, id)).runs).sort();
   const [only, ...more] = nodes;
   if (only !== undefined && more.length === 0) return only;
   throw new XtaskError("invalid", "Which node's output?", {
