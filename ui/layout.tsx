@@ -113,6 +113,11 @@ export function Layout({ title, current, project, nonce, files, events, children
           <div id="lost" class="problem" role="alert" hidden>
             The connection is lost. What you see may be old; this heals by itself.
           </div>
+          <div id="over" class="problem" role="alert" hidden>
+            You are logged out here, and what you see may be old. To log in again, type <code>xtask ui --open</code>
+            {" "}
+            in a terminal.
+          </div>
           {children}
         </main>
         <div id="live" {...{ "data-init": stream, "data-on:xtask-reopen": stream }}></div>
@@ -194,7 +199,7 @@ function Keys() {
         <input type="checkbox" id="single-keys" /> Single keys do something
       </label>
       <form method="dialog">
-        <button type="submit">Close</button>
+        <button type="submit">Close</button> <button type="button" data-post="/logout" data-then="/">Log out</button>
       </form>
     </dialog>
   );

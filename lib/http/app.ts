@@ -51,6 +51,8 @@ export async function createApp(options: AppOptions): Promise<Hono<HttpEnv>> {
   app.use(async (context, next) => {
     const caller = callerOf(context, sessions);
     if (caller === undefined) {
+      // The page would ask again for ever after any other answer, and it sees by this that nobody is logged in.
+      if (isTab(context)) return context.body(null, 204);
       throw new XtaskError("unauthenticated", "Nobody is logged in here", {
         details: [
           "for a browser: xtask ui --open",
@@ -70,6 +72,11 @@ export async function createApp(options: AppOptions): Promise<Hono<HttpEnv>> {
   app.route(API, mount(apiRoutes(await Promise.all(CAPABILITY_NAMES.map(loadCapability)), sessions)));
   if (pages !== undefined) app.route("/", pages);
   return app;
+}
+
+/** Whether it is a page that opens its event stream, rather than a program or a person. */
+function isTab({ req }: HttpContext): boolean {
+  return req.path === "/events" && req.header("datastar-request") !== undefined;
 }
 
 /** A token that is sent counts, even where it is wrong: a cookie then does not help. */

@@ -35,6 +35,18 @@ export function logoutRoutes(sessions: Sessions): Hono<HttpEnv> {
   });
 }
 
+/** `GET /api/v1/session`: whether somebody is let in, and how. */
+export const SESSION_ROUTE: ApiRoute = route({
+  method: "GET",
+  path: "/session",
+  name: "showSession",
+  summary: "Whether you are let in, and by what",
+  tag: "api",
+  answer: v.object({ kind: v.picklist(["session", "token"]) }),
+  answers: [{ status: 200, says: "You are" }],
+  handle: (_given, context) => ({ kind: context.get("caller").kind }),
+});
+
 /** `POST /api/v1/login-links`, for those who have the token. */
 export function linkRoute(sessions: Sessions): ApiRoute {
   return route({

@@ -53,6 +53,14 @@ Deno.test("nobody is let in but by a link that works once, or by the token", asy
     const out = await ask("/logout", { method: "POST", headers: { ...FETCHES, cookie, origin } });
     assert.equal(out.status, 204);
     assert.equal((await ask("/", { headers: { ...NAVIGATES, cookie } })).status, 401);
+    assert.equal((await ask("/api/v1/session", { headers: { ...FETCHES, cookie } })).status, 401);
+    const tab = { ...FETCHES, "datastar-request": "true" };
+    assert.equal(
+      (await ask("/events?view=fleet", { headers: { ...tab, cookie } })).status,
+      204,
+      "its tabs ask no more",
+    );
+    assert.equal((await ask("/events?view=fleet", { headers: tab })).text, "", "and nobody else learns anything");
   });
 
   await t.step("the token gets a link for somebody else; a session does not", async () => {

@@ -39,15 +39,31 @@
 
   // The link: Datastar tells of its requests by events; silence is told by a clock.
   const SILENT_MS = 45_000;
-  const LINKS = { connecting: "connecting", live: "live", lost: "reconnecting" };
+  const LINKS = { connecting: "connecting", live: "live", lost: "reconnecting", over: "logged out" };
   let heardAt = Date.now();
   const showLink = (link) => {
     if (root.dataset.link === link) return;
     root.dataset.link = link;
     const text = one("[data-link-text]");
     if (text !== null) text.textContent = LINKS[link];
-    const lost = one("#lost");
-    if (lost !== null) lost.hidden = link !== "lost";
+    for (const banner of ["lost", "over"]) {
+      const element = one(`#${banner}`);
+      if (element !== null) element.hidden = link !== banner;
+    }
+  };
+  const reopen = () => {
+    heardAt = Date.now();
+    one("#live")?.dispatchEvent(new CustomEvent("xtask-reopen"));
+  };
+  // A stream that ends for good was ended by the page itself, or the session is over; the server knows which.
+  const checkSession = async () => {
+    const status = await fetch("/api/v1/session", { headers: { accept: "application/json" } })
+      .then((answer) => answer.status, () => 0);
+    if (status === 401) showLink("over");
+    else if (status === 200 && root.dataset.link === "over") {
+      showLink("connecting");
+      reopen();
+    }
   };
   document.addEventListener("datastar-fetch", ({ detail }) => {
     if (detail.el?.id !== "live") return;
@@ -55,13 +71,17 @@
       heardAt = Date.now();
       showLink("live");
     } else if (["retrying", "error", "retries-failed"].includes(detail.type)) showLink("lost");
+    else if (detail.type === "finished") checkSession();
   });
   setInterval(() => {
-    if (document.hidden || Date.now() - heardAt < SILENT_MS) return;
-    heardAt = Date.now();
+    if (document.hidden || root.dataset.link === "over" || Date.now() - heardAt < SILENT_MS) return;
     showLink("lost");
-    one("#live")?.dispatchEvent(new CustomEvent("xtask-reopen"));
+    reopen();
   }, 5_000);
+  // Whoever has logged in again in another tab comes back to this one.
+  const lookAgain = () => void (root.dataset.link === "over" && !document.hidden && checkSession());
+  addEventListener("focus", lookAgain);
+  document.addEventListener("visibilitychange", lookAgain);
 
   const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
   const sinceWords = (at, lasts) => {

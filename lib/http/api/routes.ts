@@ -1,6 +1,6 @@
 /** The table of all that `/api/v1` answers: what Hono serves, and what the document tells of it. */
 import type { Capability } from "../../capability/define.ts";
-import { linkRoute } from "../login.ts";
+import { linkRoute, SESSION_ROUTE } from "../login.ts";
 import type { Sessions } from "../session.ts";
 import { ALERT_ROUTES } from "./alerts.ts";
 import { capabilityRoutes } from "./capabilities.ts";
@@ -22,6 +22,7 @@ export function apiRoutes(capabilities: readonly Capability[], sessions: Session
     ...EVENT_ROUTES,
     ...ALERT_ROUTES,
     ...TEAM_ROUTES,
+    SESSION_ROUTE,
     linkRoute(sessions),
   ];
   return [...routes, documentRoute(routes)];
