@@ -14,6 +14,7 @@ export interface Files {
 export const NAVIGATION = [
   { name: "fleet", title: "Fleet", path: "/", key: "f", icon: "M3 4h14v5H3zM3 11h14v5H3zM6 6.5h.01M6 13.5h.01" },
   { name: "commands", title: "Commands", path: "/commands", key: "h", icon: "M4 6l4 4-4 4M10 15h6" },
+  { name: "run", title: "Run", path: "/run", key: "r", icon: "M6 4l10 6-10 6z" },
   { name: "alerts", title: "Alerts", path: "/alerts", key: "a", icon: "M10 3l7 13H3zM10 8v4M10 14h.01" },
   {
     name: "team",

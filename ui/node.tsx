@@ -74,7 +74,7 @@ export function offersFrame({ record: { id, tasks, capabilities } }: FleetNode):
         {capabilities.flatMap(({ name, verbs }) =>
           verbs.map((verb) => (
             <li key={`${name}.${verb}`}>
-              <button type="button" class="chip" data-console={`${name} ${verb}  --on ${id}`}>{name} {verb}</button>
+              <a class="chip" href={`/run/${name}/${verb}?on=${encodeURIComponent(id)}`}>{name} {verb}</a>
             </li>
           ))
         )}

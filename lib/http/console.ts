@@ -18,7 +18,7 @@ const LOOKED_AT_MAX = 100;
 /** Flags that mean nothing here. */
 const OF_A_TERMINAL = ["--json", "--detach", "--context"];
 
-/** `GET /console?words=…` */
+/** `GET /console?words=…`, and for forms `GET /console/target?capability=…&select=…` */
 export function consoleRoutes(model: Model): Hono<HttpEnv> {
   return new Hono<HttpEnv>().get("/console", async (context) => {
     const line = (context.req.query("words") ?? "").slice(0, LINE_MAX);
@@ -27,6 +27,9 @@ export function consoleRoutes(model: Model): Hono<HttpEnv> {
       ? [...await askedBefore(model), ...await suggestionsFor(line, nodes)]
       : await suggestionsFor(line, nodes);
     return context.json({ suggestions: suggestions.slice(0, SUGGESTED_MAX), meant: await meaningOf(line, nodes) });
+  }).get("/console/target", (context) => {
+    const { capability = "", select = "" } = context.req.query();
+    return context.json({ meant: targetOf(capability, select.slice(0, LINE_MAX), [...model.nodes.values()]) });
   });
 }
 
@@ -88,17 +91,36 @@ async function meaningOf(line: string, nodes: readonly NodeRecord[]): Promise<st
     if (splitWords(line).length === 0) return "";
     const { capability, verb, placement: { on, any } } = await readWords(line);
     const select = on ?? any;
-    const there = nodes.filter(({ state }) => state !== "offline");
-    const meant = (select === undefined ? there : there.filter(parseSelector(select))).filter(({ capabilities }) =>
-      capabilities.some(({ name }) => name === capability.name)
-    );
+    const meant = meantBy(select, capability.name, nodes);
     const what = `${capability.name} ${verb}`;
     if (select === undefined && meant.length !== 1) return `${what}: say where, with --on or --any`;
     if (meant.length === 0) return `${what}: no node that is there matches`;
-    const names = meant.slice(0, NAMED_MAX).map(({ id }) => id).join(", ");
-    const more = meant.length > NAMED_MAX ? ` and ${meant.length - NAMED_MAX} more` : "";
-    return any === undefined ? `${what} on ${names}${more}` : `${what} on the best of ${names}${more}`;
+    return any === undefined ? `${what} on ${named(meant)}` : `${what} on the best of ${named(meant)}`;
   } catch (error) {
     return XtaskError.from(error).message;
   }
+}
+
+/** Which nodes a form's selector means, in words. */
+function targetOf(capability: string, select: string, nodes: readonly NodeRecord[]): string {
+  if (select.trim() === "") return "";
+  try {
+    const meant = meantBy(select, capability, nodes);
+    return meant.length === 0 ? "No node that is there matches" : `Runs on ${named(meant)}`;
+  } catch (error) {
+    return XtaskError.from(error).message;
+  }
+}
+
+/** Nodes that are there, have the capability, and match. */
+function meantBy(select: string | undefined, capability: string, nodes: readonly NodeRecord[]): NodeRecord[] {
+  const there = nodes.filter(({ state, capabilities }) =>
+    state !== "offline" && capabilities.some(({ name }) => name === capability)
+  );
+  return select === undefined ? there : there.filter(parseSelector(select));
+}
+
+function named(nodes: readonly NodeRecord[]): string {
+  const names = nodes.slice(0, NAMED_MAX).map(({ id }) => id).join(", ");
+  return nodes.length > NAMED_MAX ? `${names} and ${nodes.length - NAMED_MAX} more` : names;
 }

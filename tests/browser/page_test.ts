@@ -1,52 +1,6 @@
 import assert from "node:assert/strict";
 import { sendNote } from "../../lib/client/team.ts";
-import { startFleet, type TestFleet } from "../fleet.ts";
-import { startBrowser, type Tab, type TestBrowser } from "./browser.ts";
-
-const cmds = (...lines: string[]) => ({ cmds: lines });
-const TASKFILE = JSON.stringify({
-  version: "3",
-  silent: true,
-  tasks: {
-    hello: { desc: "Says hello", ...cmds("echo hello") },
-    lines: cmds("seq -f 'line %.0f' 5000"),
-    ticks: cmds("i=0; while true; do i=$((i+1)); echo tick $i; sleep 0.05; done"),
-    hostile: cmds(
-      `printf '%s\\n' '<script>window.owned=1</script><img src=x onerror="window.owned=1">'`,
-      `printf '\\033]0;title\\007\\033[31mred\\033[0m\\033[2Jplain\\n'`,
-      `printf '50%%\\r\\revent: datastar-patch-signals\\rdata: signals {x: (window.owned=1)}\\r\\r\\n'`,
-      "echo done",
-    ),
-  },
-});
-
-/** A fleet of two nodes, a browser, and a tab that is logged in. */
-async function ground(): Promise<{ fleet: TestFleet; browser: TestBrowser; tab: Tab } & AsyncDisposable> {
-  await using stack = new AsyncDisposableStack();
-  const fleet = stack.use(
-    await startFleet({ nodes: [{ id: "n1", labels: { room: "<b>'\"" } }, "n2"], taskfile: TASKFILE }),
-  );
-  const browser = stack.use(await startBrowser());
-  const tab = stack.use(await browser.open(fleet.up.http.loginLink()));
-  await tab.when(LIVE);
-  const owned = stack.move();
-  return { fleet, browser, tab, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
-}
-
-const LIVE = "document.documentElement.dataset.link === 'live'";
-const ENDED = "/succeeded|failed|cancelled/.test(document.querySelector('.command-head .state')?.textContent ?? '')";
-const LINES = "document.querySelectorAll('#log li').length";
-
-/** Runs a line from the console, by the keyboard alone. */
-async function run({ page, when }: Tab, line: string): Promise<void> {
-  await page.keyboard.down("Control");
-  await page.keyboard.press("k");
-  await page.keyboard.up("Control");
-  await when("document.activeElement.id === 'console-words'");
-  await page.keyboard.type(line);
-  await page.keyboard.press("Enter");
-  await when("location.pathname.startsWith('/commands/')");
-}
+import { ENDED, ground, LINES, LIVE, run } from "./ground.ts";
 
 Deno.test("people see the fleet, run something from the keyboard, and follow it", async (t) => {
   await using all = await ground();
@@ -149,59 +103,6 @@ Deno.test("people see the fleet, run something from the keyboard, and follow it"
   assert.deepEqual(tab.troubles.filter((one) => !/status of 400/.test(one)), []);
 });
 
-Deno.test("what is wrong is told, seen by somebody and then quiet; counts stand in the title", async () => {
-  await using all = await ground();
-  const { fleet, browser, tab: { page, when, text } } = all;
-  const { origin } = new URL(fleet.up.http.url);
-  await using other = await browser.open(`${origin}/alerts`);
-  await other.when("/Nothing is wrong/.test(document.querySelector('#alerts').textContent)");
-  await page.goto(`${origin}/alerts`);
-  await fleet.up.hub.alert("critical", "The disk <b>of the hub</b> is full");
-  await when("document.title.startsWith('(!1) ') && document.querySelector('#alerts-badge').textContent[0] === '1'");
-  assert.match(await text(".alert-message"), /The disk <b>of the hub<\/b> is full/);
-  await page.click("[data-post$=mute]");
-  await when("/muted by/.test(document.querySelector('.alert').textContent) && !document.title.startsWith('(')");
-  await page.click("[data-post$=unmute]");
-  await when("document.title.startsWith('(!1) ')");
-  await page.click("[data-post$=ack]");
-  await when("document.querySelector('.alert') === null");
-  await other.when("document.querySelector('.alert') === null && document.querySelector('#alerts-badge').hidden");
-  await page.goto(`${origin}/alerts?all=1`);
-  await when("/seen by/.test(document.querySelector('.alert')?.textContent)");
-});
-
-Deno.test("people tell each other something, and see what the others ask", async () => {
-  await using all = await ground();
-  const { fleet, browser, tab } = all;
-  const { page, when, text } = tab;
-  const { origin } = new URL(fleet.up.http.url);
-  await using other = await browser.open(`${origin}/team`);
-  await other.when(LIVE);
-  await page.goto(`${origin}/team`);
-  await when(LIVE);
-  await page.type(".note-form textarea", "I take <i>n1</i> down");
-  await page.select(".note-form select", "global");
-  await page.click(".note-form button");
-  for (const one of [tab, other]) {
-    await one.when("/I take <i>n1<.i> down/.test(document.querySelector('.note')?.textContent)");
-    await one.when("/I take/.test(document.querySelector('#announcement:not([hidden])')?.textContent)");
-  }
-  await page.click("[data-close-announcement]");
-  await page.goto(origin);
-  await when(`${LIVE} && document.querySelector('#announcement').hidden`);
-  await run(tab, "task run hello --on n2");
-  await when(ENDED);
-  assert.match(await text(".line"), /^xtask task run hello --on n2/);
-  await other.when("/task run hello/.test(document.querySelector('#asked').textContent)");
-  await other.page.click("[data-open-console]");
-  await other.when("/task run hello --on n2/.test(document.querySelector('#console-list li').textContent)");
-  await other.page.keyboard.press("ArrowDown");
-  await other.page.keyboard.press("Enter");
-  await other.page.keyboard.press("Enter");
-  await other.when(`location.pathname.startsWith('/commands/')`);
-  await other.when(ENDED);
-});
-
 Deno.test("a node that goes and another that comes are seen without a reload", async () => {
   await using all = await ground();
   const { fleet, tab: { page, when } } = all;
@@ -218,7 +119,7 @@ Deno.test("a phone gets cards and the views at its bottom, and nothing is wider 
   await using all = await ground();
   const { fleet, browser } = all;
   const { origin } = new URL(fleet.up.http.url);
-  for (const path of ["/", "/nodes/n1", "/commands", "/alerts", "/team"]) {
+  for (const path of ["/", "/nodes/n1", "/commands", "/run", "/run/git/clone", "/alerts", "/team"]) {
     await using phone = await browser.open(`${origin}${path}`, { width: 390, height: 800 });
     await phone.when(LIVE);
     assert.ok(await phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path);
@@ -243,7 +144,19 @@ Deno.test("every page is accessible in light and in dark", async () => {
   const command = await tab.page.evaluate("location.pathname") as string;
   const axe = await Deno.readTextFile(new URL(import.meta.resolve("axe-core/axe.min.js")));
   for (const theme of ["light", "dark"] as const) {
-    for (const path of ["/", "/?search=nothing", "/nodes/n1", "/commands", "/alerts", "/team", command]) {
+    for (
+      const path of [
+        "/",
+        "/?search=nothing",
+        "/nodes/n1",
+        "/commands",
+        "/run",
+        "/run/docker/run",
+        "/alerts",
+        "/team",
+        command,
+      ]
+    ) {
       await using page = await browser.open(`${origin}${path}`);
       await page.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
       await page.when(LIVE);

@@ -293,17 +293,20 @@
     setTimeout(() => button.textContent = words, 1_500);
   };
 
-  // Forms whose fields are the body of a request.
+  // Forms: those whose fields are the body of a request, and those that ask a verb.
   document.addEventListener("submit", async (event) => {
-    const form = event.target.closest("form[data-send]");
+    const form = event.target.closest("form[data-send], form[data-ask]");
     if (form === null) return;
     event.preventDefault();
     const [button, problem] = [one("button[type=submit]", form), one(".problem", form)];
     button.disabled = true;
     problem.hidden = true;
     try {
-      await post(form.dataset.send, Object.fromEntries(new FormData(form)));
-      form.reset();
+      if (form.dataset.send === undefined) await askByForm(form);
+      else {
+        await post(form.dataset.send, Object.fromEntries(new FormData(form)));
+        form.reset();
+      }
     } catch (error) {
       problem.textContent = error.message;
       problem.hidden = false;
@@ -312,7 +315,46 @@
     }
   });
 
+  // Forms that are made of a verb's definition: what is empty is left out, so that the definition's defaults hold.
+  const valueOf = ({ dataset: { kind }, value, checked }) => {
+    const lines = value.split("\n").filter((line) => line.trim() !== "");
+    switch (kind) {
+      case "boolean":
+        return checked || undefined;
+      case "number":
+        return value === "" ? undefined : Number(value);
+      case "list":
+        return lines.length === 0 ? undefined : lines;
+      case "map":
+        return lines.length === 0 ? undefined : Object.fromEntries(lines.map((line) => {
+          const at = line.indexOf("=");
+          if (at < 1) throw new Error(`'${line}' is not NAME=VALUE`);
+          return [line.slice(0, at).trim(), line.slice(at + 1)];
+        }));
+      default:
+        return value === "" ? undefined : value;
+    }
+  };
+  const askByForm = async (form) => {
+    const input = Object.fromEntries(all("[data-kind]", form).map((field) => [field.name, valueOf(field)]));
+    const { capability, verb } = form.dataset;
+    const { id } = await post("/api/v1/tasks", { capability, verb, input, target: one("[data-target]", form).value });
+    location.href = `/commands/${id}`;
+  };
+  const showTarget = async () => {
+    const field = one("[data-target]");
+    if (field === null) return;
+    const select = field.value;
+    const query = new URLSearchParams({ capability: field.form.dataset.capability, select });
+    const response = await fetch(`/console/target?${query}`).catch(() => null);
+    if (response?.ok && select === field.value) one("[data-target-meant]").textContent = (await response.json()).meant;
+  };
+  document.addEventListener("input", ({ target }) => {
+    if (target.matches?.("[data-target]")) showTarget();
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
+    showTarget();
     showTheme();
     showTimes();
     showTitle();

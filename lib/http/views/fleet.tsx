@@ -1,0 +1,72 @@
+/** The fleet, and one node of it. */
+import { isId } from "../../protocol/id.ts";
+import { XtaskError } from "../../protocol/error.ts";
+import { parseSelector } from "../../protocol/selector.ts";
+import { commandsFrame } from "../../../ui/commands.tsx";
+import { fleetFrame, type FleetNode } from "../../../ui/fleet.tsx";
+import { nodeFrame, offersFrame } from "../../../ui/node.tsx";
+import { FleetSearch } from "../../../ui/search.tsx";
+import type { Model } from "../live/model.ts";
+import { newestFirst, RECENT_MAX } from "./commands.tsx";
+import type { Query, View } from "./view.ts";
+
+/** Every node. */
+export const fleet: View = {
+  current: "fleet",
+  open: (model, query) => ({
+    title: "Fleet",
+    head: <FleetSearch search={query.search ?? ""} select={query.select ?? ""} />,
+    frames: () => [fleetFrame(chosen(model, query))],
+  }),
+};
+
+/** One node. */
+export const node: View = {
+  current: "fleet",
+  open(model, { id = "" }) {
+    const found = () => {
+      const record = isId(id) ? model.nodes.get(id) : undefined;
+      if (record !== undefined) return { record, samples: model.samples.get(id) ?? [] };
+      throw new XtaskError("not_found", `There is no node '${id.slice(0, 63)}'`, { details: ["see the fleet: /"] });
+    };
+    found();
+    return {
+      title: id,
+      frames: () => {
+        const node = found();
+        const recent = newestFirst(model).filter(({ runs }) => Object.hasOwn(runs, id)).slice(0, RECENT_MAX);
+        return [
+          nodeFrame(node),
+          offersFrame(node),
+          commandsFrame("recent", recent, false, "What it did of late"),
+        ];
+      },
+    };
+  },
+};
+
+function chosen({ nodes, samples }: Model, { search = "", select = "" }: Query) {
+  const all = [...nodes.values()].sort((a, b) => a.id < b.id ? -1 : 1);
+  const words = search.toLowerCase().split(/\s+/).filter((word) => word !== "");
+  let matches = (_node: typeof all[number]) => true;
+  let wrong: { wrong?: string } = {};
+  try {
+    if (select.trim() !== "") matches = parseSelector(select);
+  } catch (error) {
+    wrong = { wrong: XtaskError.from(error).message };
+    matches = () => false;
+  }
+  const shown: FleetNode[] = all.filter(matches).filter((node) => {
+    const text = [
+      node.id,
+      node.hostname,
+      node.platform.os,
+      node.platform.arch,
+      node.state,
+      ...Object.entries(node.labels).flat(),
+      ...node.tasks.map(({ name }) => name),
+    ].join(" ").toLowerCase();
+    return words.every((word) => text.includes(word));
+  }).map((record) => ({ record, samples: samples.get(record.id) ?? [] }));
+  return { nodes: shown, total: all.length, ...wrong };
+}
