@@ -49,6 +49,29 @@ export function applyEvent(record: CommandRecord | undefined, event: CommandEven
   };
 }
 
+/**
+ * What two tell of the same command, one of whom may have heard more: of each run the state that is further, and where both
+ * are as far what `listed` says.
+ */
+export function mergeRecords(known: CommandRecord, listed: CommandRecord): CommandRecord {
+  const runs = { ...known.runs, ...listed.runs };
+  for (const [node, run] of Object.entries(known.runs)) {
+    const other = Object.hasOwn(listed.runs, node) ? listed.runs[node] : undefined;
+    if (other === undefined) continue;
+    runs[node] = movesForward(other.state, run.state) ? { ...other, ...run } : { ...run, ...other };
+  }
+  return {
+    ...known,
+    ...listed,
+    // Empty where the word of its beginning was lost.
+    capability: listed.capability || known.capability,
+    verb: listed.verb || known.verb,
+    acceptedAt: known.acceptedAt < listed.acceptedAt ? known.acceptedAt : listed.acceptedAt,
+    updatedAt: known.updatedAt > listed.updatedAt ? known.updatedAt : listed.updatedAt,
+    runs,
+  };
+}
+
 function applyToRun(run: Run | undefined, event: CommandEvent, attempt: number): Run {
   const state = stateOf(event);
   const before: Run = run ?? { state: "queued", attempt };

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { newCommandId } from "./id.ts";
 import type { CommandRecord } from "./run.ts";
 import { isTerminal, movesForward, type State } from "./state.ts";
-import { applyEvent, type CommandEvent } from "./projection.ts";
+import { applyEvent, type CommandEvent, mergeRecords } from "./projection.ts";
 
 const COMMAND = newCommandId(1_700_000_000_000);
 const at = (second: number) => new Date(1_767_225_600_000 + second * 1_000).toISOString();
@@ -115,4 +115,25 @@ Deno.test("of two ends that were told the first one stands, and times span all t
       },
     },
   });
+});
+
+Deno.test("of what two have heard, neither takes back what the other knows", () => {
+  const halves = onNodes.chain((events) =>
+    fc.tuple(fc.constant(events), fc.subarray(events, { minLength: 1 }), fc.subarray(events, { minLength: 1 }))
+  );
+  fc.assert(fc.property(halves, ([events, some, others]) => {
+    const [all, known, listed] = [replay(events)!, replay(some)!, replay(others)!];
+    const states = ({ runs }: CommandRecord) =>
+      Object.fromEntries(Object.entries(runs).map(([node, { state }]) => [node, state]));
+    assert.deepEqual(mergeRecords(all, listed), all, "who knows all loses nothing");
+    assert.deepEqual(mergeRecords(known, all), all, "and is believed");
+    const [one, other] = [mergeRecords(known, listed), mergeRecords(listed, known)];
+    assert.deepEqual(states(one), states(other));
+    for (const record of [known, listed]) {
+      for (const [node, { state }] of Object.entries(record.runs)) {
+        const merged = one.runs[node]!.state;
+        assert.ok(merged === state || movesForward(state, merged), `${state} became ${merged}`);
+      }
+    }
+  }));
 });

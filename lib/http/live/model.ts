@@ -14,9 +14,9 @@ import { COMMANDS_SHOWN_MAX } from "../../protocol/limits.ts";
 import { Metrics } from "../../protocol/metrics.ts";
 import { Heartbeat, NodeRecord } from "../../protocol/node.ts";
 import { parseJson } from "../../protocol/parse.ts";
-import { applyEvent, isCommandEvent } from "../../protocol/projection.ts";
+import { applyEvent, isCommandEvent, mergeRecords } from "../../protocol/projection.ts";
 import { CommandRecord } from "../../protocol/run.ts";
-import { eventsOf, HEARTBEATS, METRICS_ANY } from "../../protocol/subjects.ts";
+import { eventsOf, HEARTBEATS, lastToken, METRICS_ANY } from "../../protocol/subjects.ts";
 import { followAlerts } from "./alerts.ts";
 import { followTeam, type Team } from "./team.ts";
 
@@ -80,16 +80,24 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
   };
   const bounded = (all: Map<string, CommandRecord>) =>
     new Map([...all].sort(([a], [b]) => a < b ? -1 : 1).slice(-COMMANDS_SHOWN_MAX));
+  // What is heard while the hub is asked, which its answer may not know yet.
+  const heard = { commands: new Set<string>(), beats: new Map<string, Partial<ShownNode>>() };
   const reconcile = async () => {
+    heard.commands.clear();
+    heard.beats.clear();
     try {
       const [known, listed] = await Promise.all([
         fleet.hub("node", "list", {}, Nodes),
         fleet.hub("command", "list", { limit: COMMANDS_SHOWN_MAX }, Commands),
       ]);
       nodes.clear();
-      for (const node of known.nodes) nodes.set(node.id, node);
+      for (const node of known.nodes) nodes.set(node.id, { ...node, ...heard.beats.get(node.id) });
       for (const id of samples.keys()) if (!nodes.has(id)) samples.delete(id);
-      commands = bounded(new Map(listed.commands.map((command) => [command.id, command])));
+      const before = commands;
+      const listedById = listed.commands.map((command) =>
+        [command.id, merged(before.get(command.id), command)] as const
+      );
+      commands = bounded(new Map([...[...before].filter(([id]) => heard.commands.has(id)), ...listedById]));
       linked = true;
     } catch (error) {
       if (linked) log(`the hub does not answer: ${XtaskError.from(error).message}`);
@@ -116,11 +124,16 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
       const before = nodes.get(id);
       if (before === undefined || before.instance !== instance) return wanted.resolve();
       const since = before.state === beat.state ? before.since : new Date().toISOString();
-      nodes.set(id, { ...before, ...beat, since, seenAt: new Date().toISOString() });
+      const news = { ...beat, since, seenAt: new Date().toISOString() };
+      nodes.set(id, { ...before, ...news });
+      heard.beats.set(id, news);
     },
     [eventsOf(project)]: (message) => {
       const event = parseJson(Event, message.text(), "event");
       if (!isCommandEvent(event)) return wanted.resolve();
+      // The server says whose prefix it came under: nobody tells of another node's run.
+      if (lastToken(message.header("Nats-Subject") ?? "") !== event.node) return;
+      heard.commands.add(event.command);
       commands.set(event.command, applyEvent(commands.get(event.command), event));
       if (commands.size > COMMANDS_SHOWN_MAX) commands = bounded(commands);
     },
@@ -181,4 +194,8 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
       await Promise.all([following, alerts.ended, team.ended]);
     },
   };
+}
+
+function merged(known: CommandRecord | undefined, listed: CommandRecord): CommandRecord {
+  return known === undefined ? listed : mergeRecords(known, listed);
 }
