@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import { XtaskError } from "../protocol/error.ts";
 import { HTTP_BODY_BYTES_MAX } from "../protocol/limits.ts";
-import type { HttpEnv } from "./context.ts";
+import type { HttpContext, HttpEnv } from "./context.ts";
 
 const SAFE_METHODS = ["GET", "HEAD"];
 const UNSAFE_METHODS = ["POST", "PUT", "PATCH", "DELETE"];
@@ -49,7 +49,7 @@ function pagePolicy(nonce: string): string {
 /** Refuses what was sent to another name than one of these. An address needs no name server, so it cannot be rebound. */
 export function knownHost(names: readonly string[]): MiddlewareHandler<HttpEnv> {
   return async (context, next) => {
-    const host = hostOf(context.req.header("host"));
+    const host = hostOf(authorityOf(context));
     if (host === undefined || !(isAddress(host) || isLocalName(host) || names.includes(host))) {
       throw new XtaskError("forbidden", "This server is not known by the name that you called it", {
         details: [
@@ -62,9 +62,14 @@ export function knownHost(names: readonly string[]): MiddlewareHandler<HttpEnv> 
   };
 }
 
-/** The name in a Host header, in lower case, without port and brackets; undefined where there is none. */
-function hostOf(header: string | undefined): string | undefined {
-  const url = header === undefined || /[/?#@\\\s]/.test(header) ? null : URL.parse(`http://${header}`);
+/** Name and port that a request was sent to. HTTP/2 has no Host header; what stands for it is in the URL. */
+function authorityOf({ req }: HttpContext): string {
+  return req.header("host") ?? new URL(req.url).host;
+}
+
+/** The name of an authority, in lower case, without port and brackets; undefined where there is none. */
+function hostOf(authority: string): string | undefined {
+  const url = /[/?#@\\\s]/.test(authority) ? null : URL.parse(`http://${authority}`);
   return url?.hostname.replace(/\.$/, "").replace(/^\[(.*)\]$/, "$1") || undefined;
 }
 
@@ -87,7 +92,7 @@ export function sameSite(): MiddlewareHandler<HttpEnv> {
     // Following a link from elsewhere is fine; having another site's script read or open a stream is not.
     const navigates = safe && context.req.header("sec-fetch-mode") === "navigate";
     if (!navigates && site !== undefined && site !== "same-origin" && site !== "none") throw crossSite();
-    if (!safe && origin !== undefined && URL.parse(origin)?.host !== context.req.header("host")) throw crossSite();
+    if (!safe && origin !== undefined && URL.parse(origin)?.host !== authorityOf(context)) throw crossSite();
     if (!safe && site === undefined && origin === undefined && !hasBearer(context.req.header("authorization"))) {
       throw new XtaskError("forbidden", "A request that changes something needs a browser's Origin, or the token", {
         details: ["programs send: Authorization: Bearer $XTASK_TOKEN  (see: xtask env)"],
