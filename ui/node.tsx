@@ -83,3 +83,25 @@ export function offersFrame({ record: { id, tasks, capabilities } }: FleetNode):
   );
   return { id: "offers", parts: [], html };
 }
+
+/** The newest lines of the agent's own log, newest first. */
+export function agentLogFrame(lines: readonly string[]): Frame {
+  const html = String(
+    <section id="agent-log" aria-label="The agent's own log">
+      <h2>Its own log</h2>
+      {lines.length === 0 ? <Empty title="It has said nothing since yesterday" /> : (
+        <ol class="agent-log">
+          {lines.toReversed().map((line) => {
+            const [at = "", level = "", ...words] = line.split(" ");
+            return (
+              <li class={`level-${level.replaceAll(/[^a-z]/g, "")}`}>
+                <Ago at={at} /> <span class="level">{level}</span> <span>{words.join(" ")}</span>
+              </li>
+            );
+          })}
+        </ol>
+      )}
+    </section>,
+  );
+  return { id: "agent-log", parts: [], html };
+}

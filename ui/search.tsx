@@ -2,7 +2,12 @@
 import { STATES } from "../lib/protocol/state.ts";
 
 /** Above the fleet. */
-export function FleetSearch({ search, select }: { readonly search: string; readonly select: string }) {
+export function FleetSearch({ search, select, as }: {
+  readonly search: string;
+  readonly select: string;
+  /** `map` for the topology. */
+  readonly as: string;
+}) {
   return (
     <form class="search" method="get" action="/" role="search">
       <label>
@@ -19,6 +24,13 @@ export function FleetSearch({ search, select }: { readonly search: string; reado
           spellcheck={false}
           autocapitalize="off"
         />
+      </label>
+      <label>
+        As
+        <select name="as">
+          <option value="">cards</option>
+          <option value="map" selected={as === "map"}>topology</option>
+        </select>
       </label>
       <button type="submit">Show</button>
     </form>

@@ -75,6 +75,8 @@ export const logSubject = (node: string, command: string): string => subject("lo
 export const logsOfCommand = (command: string): string => subject("logs", "*", command);
 /** `xtask.logs.{node}`: the agent's own log. */
 export const agentLogSubject = (node: string): string => subject("logs", node);
+/** `xtask.logs.*`: the logs of all agents. */
+export const AGENT_LOGS = subject("logs", "*");
 /** `xtask.logs.{node}` and `xtask.logs.{node}.*`: the agent's own log and the output of its runs. */
 export const logsOfNode = (node: string): string[] => [subject("logs", node), subject("logs", node, "*")];
 /** `xtask.metrics.{node}` */

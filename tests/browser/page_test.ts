@@ -20,6 +20,8 @@ Deno.test("people see the fleet, run something from the keyboard, and follow it"
     await when("document.querySelectorAll('.card.node').length === 1 && document.querySelector('#node-n2') !== null");
     await page.goto(`${origin}/?select=os%3Dnowhere`);
     await when("/No node matches/.test(document.querySelector('#fleet').textContent)");
+    await page.goto(`${origin}/?as=map`);
+    await when("document.querySelectorAll('.topology .link-online a').length === 2");
     await page.goto(`${origin}/?select=%3D`);
     await when("document.querySelector('#fleet .problem') !== null");
   });
@@ -107,7 +109,10 @@ Deno.test("a node that goes and another that comes are seen without a reload", a
   await using all = await ground();
   const { fleet, tab: { page, when } } = all;
   await page.evaluate("window.stays = true");
+  await using own = await all.browser.open(`${new URL(fleet.up.http.url).origin}/nodes/n2`);
+  await own.when(LIVE);
   await fleet.node("n2").agent[Symbol.asyncDispose]();
+  await own.when("/takes no new commands/.test(document.querySelector('#agent-log').textContent)");
   await when("/offline/.test(document.querySelector('#node-n2').textContent)");
   assert.equal(await page.evaluate("window.stays"), true);
   await fleet.start("n3");
@@ -148,6 +153,7 @@ Deno.test("every page is accessible in light and in dark", async () => {
       const path of [
         "/",
         "/?search=nothing",
+        "/?as=map",
         "/nodes/n1",
         "/commands",
         "/run",

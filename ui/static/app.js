@@ -366,6 +366,8 @@
       showAnnouncement();
     }).observe(document.body, {
       childList: true,
+      // A patch puts the words of the server back.
+      characterData: true,
       subtree: true,
       attributes: true,
       attributeFilter: ["datetime", "data-running", "data-alerts", "data-at"],

@@ -17,6 +17,7 @@ import { parseJson } from "../../protocol/parse.ts";
 import { applyEvent, isCommandEvent, mergeRecords } from "../../protocol/projection.ts";
 import { CommandRecord } from "../../protocol/run.ts";
 import { eventsOf, HEARTBEATS, lastToken, METRICS_ANY } from "../../protocol/subjects.ts";
+import { type AgentLogs, followAgentLogs } from "./agent_logs.ts";
 import { followAlerts } from "./alerts.ts";
 import { followTeam, type Team } from "./team.ts";
 
@@ -49,6 +50,8 @@ export interface Model extends AsyncDisposable {
   readonly alerts: ReadonlyMap<string, AlertRecord>;
   /** What people tell each other, and who of them is here. */
   readonly team: Team;
+  /** What the agents said of themselves of late. */
+  readonly agentLogs: AgentLogs;
   /** Calls back after each change; dispose of it to hear no more. */
   onChange(hear: () => void): Disposable;
   /** A command, also one that is too old to be kept. */
@@ -93,6 +96,7 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
       nodes.clear();
       for (const node of known.nodes) nodes.set(node.id, { ...node, ...heard.beats.get(node.id) });
       for (const id of samples.keys()) if (!nodes.has(id)) samples.delete(id);
+      agentLogs.keepOnly((id) => nodes.has(id));
       const before = commands;
       const listedById = listed.commands.map((command) =>
         [command.id, merged(before.get(command.id), command)] as const
@@ -155,6 +159,7 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
   );
   const kept = { bus, project, changed, log };
   const [alerts, team] = [followAlerts(kept, stop.signal), followTeam(kept, stop.signal)];
+  const agentLogs = followAgentLogs(kept, stop.signal);
   await bus.flush();
   await reconcile();
 
@@ -172,6 +177,7 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
     samples,
     alerts: alerts.records,
     team,
+    agentLogs,
     onChange(hear) {
       listeners.add(hear);
       return { [Symbol.dispose]: () => void listeners.delete(hear) };
@@ -191,7 +197,7 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
       wanted.resolve();
       for (const subscription of subscriptions) subscription[Symbol.dispose]();
       listeners.clear();
-      await Promise.all([following, alerts.ended, team.ended]);
+      await Promise.all([following, alerts.ended, team.ended, agentLogs.ended]);
     },
   };
 }

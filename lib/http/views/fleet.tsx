@@ -4,8 +4,9 @@ import { XtaskError } from "../../protocol/error.ts";
 import { parseSelector } from "../../protocol/selector.ts";
 import { commandsFrame } from "../../../ui/commands.tsx";
 import { fleetFrame, type FleetNode } from "../../../ui/fleet.tsx";
-import { nodeFrame, offersFrame } from "../../../ui/node.tsx";
+import { agentLogFrame, nodeFrame, offersFrame } from "../../../ui/node.tsx";
 import { FleetSearch } from "../../../ui/search.tsx";
+import { topologyFrame } from "../../../ui/topology.tsx";
 import type { Model } from "../live/model.ts";
 import { newestFirst, RECENT_MAX } from "./commands.tsx";
 import type { Query, View } from "./view.ts";
@@ -15,8 +16,11 @@ export const fleet: View = {
   current: "fleet",
   open: (model, query) => ({
     title: "Fleet",
-    head: <FleetSearch search={query.search ?? ""} select={query.select ?? ""} />,
-    frames: () => [fleetFrame(chosen(model, query))],
+    head: <FleetSearch search={query.search ?? ""} select={query.select ?? ""} as={query.as ?? ""} />,
+    frames: () => {
+      const found = chosen(model, query);
+      return [query.as === "map" ? topologyFrame(found, model.linked) : fleetFrame(found)];
+    },
   }),
 };
 
@@ -39,6 +43,7 @@ export const node: View = {
           nodeFrame(node),
           offersFrame(node),
           commandsFrame("recent", recent, false, "What it did of late"),
+          agentLogFrame(model.agentLogs.of(id)),
         ];
       },
     };
