@@ -197,7 +197,12 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
   metrics: () =>
     buildCommand({
       docs: { brief: "Watch what nodes measure of themselves: cpu, memory, disk, runs" },
-      parameters: { flags: streamFlags },
+      parameters: {
+        flags: {
+          ...streamFlags,
+          noFollow: flag("End with what is there now: the newest sample of each node, with --since all from then on"),
+        },
+      },
       loader: async () => (await streams()).metrics,
     }),
   alerts: () =>

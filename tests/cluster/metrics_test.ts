@@ -7,6 +7,7 @@ import { parseJson } from "../../lib/protocol/parse.ts";
 import { inboxPrefix, metricsSubject, upMetrics } from "../../lib/protocol/subjects.ts";
 import { startFleet } from "../fleet.ts";
 import { until } from "../until.ts";
+import { xtask } from "../xtask_process.ts";
 
 Deno.test("a node measures itself, and an operator reads it as series", async () => {
   await using fleet = await startFleet({ nodes: ["n1"] });
@@ -36,4 +37,31 @@ Deno.test("however long the time, the points stay few", () => {
   const { times, stepMs } = pointsOf({ nodes: [], from: 0, to: 30 * 24 * 3_600_000, stepMs: 1 });
   assert.ok(times.length <= SERIES_POINTS_MAX && stepMs >= METRICS_MS);
   assert.equal(times.at(-1), 30 * 24 * 3_600_000);
+});
+
+Deno.test("what nodes measured last is one line for each, however much is kept", async () => {
+  await using fleet = await startFleet({ nodes: ["n1"] });
+  const { text } = await until("a sample", () => lastOf(fleet.admin, STREAM.metrics, metricsSubject("n1")));
+  const author = await fleet.connect(await fleet.join("node", "edge-9"), { inboxPrefix: inboxPrefix("edge-9") });
+  for (const load of [1, 2, 3]) {
+    author.publish(upMetrics("edge-9"), JSON.stringify({ ...JSON.parse(text), node: "edge-9", load }));
+  }
+  await until(
+    "all to be stored",
+    async () => (await lastOf(fleet.admin, STREAM.metrics, metricsSubject("edge-9")))?.text.includes('"load":3'),
+  );
+  const creds = `${fleet.folder}/admin.creds`;
+  await Deno.writeTextFile(creds, fleet.up.adminCreds, { mode: 0o600 });
+  const told = async (...words: string[]) => {
+    const env = { XTASK_NATS_URL: fleet.url, XTASK_NATS_CREDS: creds };
+    const { code, stdout, stderr } = await xtask(["metrics", "--no-follow", "--json", ...words], {
+      home: fleet.folder,
+      env,
+    });
+    assert.equal(code, 0, stderr);
+    const samples = stdout.trimEnd().split("\n").map((line) => parseJson(Metrics, line, "sample"));
+    return samples.filter(({ node }) => node === "edge-9").map(({ load }) => load);
+  };
+  assert.deepEqual(await told(), [3]);
+  assert.deepEqual(await told("--since", "1h"), [1, 2, 3]);
 });

@@ -1,6 +1,6 @@
 /** `xtask logs`, `events`, `metrics`, `alerts`: what the fleet says, since when it is wanted, and live. */
 import { logEvents } from "../../client/follow.ts";
-import { readStream, STREAM } from "../../nats/streams.ts";
+import { type From, readStream, STREAM } from "../../nats/streams.ts";
 import { Id } from "../../protocol/id.ts";
 import { Metrics } from "../../protocol/metrics.ts";
 import { parse, parseJson } from "../../protocol/parse.ts";
@@ -84,10 +84,10 @@ export async function alerts(this: Shell, flags: StreamFlags): Promise<void> {
   }
 }
 
-/** What nodes measure of themselves, one line a sample. */
+/** What nodes measure of themselves, one line a sample. What is kept of it is a month: all of that is nobody's wish. */
 export async function metrics(this: Shell, flags: StreamFlags): Promise<void> {
   const subject = flags.node === undefined ? METRICS_ANY : metricsSubject(parse(Id, flags.node, "node"));
-  for await (const message of messages(this, flags, STREAM.metrics, [subject])) {
+  for await (const message of messages(this, flags, STREAM.metrics, [subject], "last-each")) {
     const sample = parseJson(Metrics, new TextDecoder().decode(message.data), "metrics");
     if (flags.json) this.print(JSON.stringify(sample));
     else this.print(`${styled(message.time.toISOString(), "dim", this.color)} ${oneLine(metricsText(sample))}`);
@@ -108,16 +108,18 @@ function metricsText({ node, cpu, memory, load, disk, runs, slots, queued }: Met
   ].join("  ");
 }
 
+/** @param now What is there now, where nobody says since when */
 async function* messages(
   shell: Shell,
   { context, since, noFollow }: StreamFlags,
   stream: string,
   subjects: readonly string[],
+  now: From = "first",
 ) {
   await using fleet = await shell.connect(context);
   using stop = untilStopped(shell);
   const from = since === undefined
-    ? noFollow ? "first" as const : "new" as const
+    ? noFollow ? now : "new" as const
     : { time: new Date(Date.now() - parseDuration(since)) };
   yield* readStream(fleet.bus, stream, { subjects, from, follow: !noFollow, signal: stop.signal });
 }
