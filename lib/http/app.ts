@@ -6,7 +6,7 @@ import type { Fleet } from "../client/fleet.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { Id } from "../protocol/id.ts";
 import { parse } from "../protocol/parse.ts";
-import { API, mount } from "./api/route.ts";
+import { API, type ApiRoute, mount, pathPattern } from "./api/route.ts";
 import { apiRoutes } from "./api/routes.ts";
 import { askForLogin, errorPage } from "./plain_page.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
@@ -44,7 +44,8 @@ export async function createApp(options: AppOptions): Promise<Hono<HttpEnv>> {
     if (error.code === "internal") options.log(`${context.req.method} ${context.req.path}: ${describe(error)}`);
     return answerError(context, error);
   });
-  app.notFound((context) => answerError(context, nothingHere(context.req.path)));
+  const api = apiRoutes(await Promise.all(CAPABILITY_NAMES.map(loadCapability)), sessions);
+  app.notFound((context) => answerError(context, nothingHere(context.req.path, api)));
   app.use(headers(), knownHost(names), sameSite());
   app.route("/", healthRoutes(options));
   app.route("/", loginRoutes(sessions));
@@ -69,7 +70,7 @@ export async function createApp(options: AppOptions): Promise<Hono<HttpEnv>> {
   });
   app.use(jsonOnly(), boundedBody());
   app.route("/", logoutRoutes(sessions));
-  app.route(API, mount(apiRoutes(await Promise.all(CAPABILITY_NAMES.map(loadCapability)), sessions)));
+  app.route(API, mount(api));
   if (pages !== undefined) app.route("/", pages);
   return app;
 }
@@ -105,10 +106,13 @@ function answerError(context: HttpContext, error: XtaskError): Response | Promis
   return context.html(error.code === "unauthenticated" ? askForLogin() : errorPage(error), status);
 }
 
-function nothingHere(path: string): XtaskError {
-  return new XtaskError("not_found", `There is nothing at ${path.slice(0, 200)}`, {
-    details: path.startsWith(`${API}/`) ? [`what there is: ${API}/openapi.json`] : [],
-  });
+function nothingHere(path: string, api: readonly ApiRoute[]): XtaskError {
+  const details: string[] = [];
+  if (path.startsWith(`${API}/`)) {
+    const there = api.find((route) => pathPattern(route).test(path.slice(API.length)));
+    details.push(there === undefined ? `what there is: ${API}/openapi.json` : `it is asked by ${there.method}`);
+  }
+  return new XtaskError("not_found", `There is nothing at ${path.slice(0, 200)}`, { details });
 }
 
 function describe({ message, cause }: XtaskError): string {

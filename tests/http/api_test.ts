@@ -135,6 +135,8 @@ Deno.test("the document tells of routes that are served, to those who are let in
   assert.deepEqual([elsewhere.status, (await elsewhere.json()).error.details], [404, [
     "what there is: /api/v1/openapi.json",
   ]]);
+  const otherwise = await fetch(`${base}/nodes/n1/which/check`, { headers: headersOf(fleet) });
+  assert.deepEqual([otherwise.status, (await otherwise.json()).error.details], [404, ["it is asked by POST"]]);
 });
 
 Deno.test("one caller cannot hold every stream", async () => {

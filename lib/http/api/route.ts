@@ -116,6 +116,11 @@ export function honoPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ":$1");
 }
 
+/** The paths that a route answers. */
+export function pathPattern({ path }: ApiRoute): RegExp {
+  return new RegExp(`^${path.split(/\{\w+\}/).map((part) => RegExp.escape(part)).join("[^/]+")}$`);
+}
+
 /** A whole number in an address. */
 export function whole({ min, max }: { readonly min: number; readonly max: number }) {
   return v.pipe(
