@@ -2,11 +2,11 @@
 import { type Agent, startAgent } from "./agent/agent.ts";
 import { formatCreds } from "./auth/creds.ts";
 import { createJoinRequest, JoinReply, readToken } from "./auth/invite.ts";
-import { type Keyring, openKeyring } from "./auth/keyring.ts";
+import { openKeyring, type ProjectKeys } from "./auth/keyring.ts";
 import { generateNkey } from "./auth/nkey.ts";
 import type { CapabilityName } from "./capability/registry.ts";
 import { connectFleet, type Fleet } from "./client/fleet.ts";
-import { openModel } from "./http/live/model.ts";
+import { openProjects, type Project } from "./http/projects.ts";
 import { pageRoutes } from "./http/pages.tsx";
 import type { ServeOptions } from "./http/serve.ts";
 import { newSecret } from "./http/session.ts";
@@ -64,24 +64,31 @@ export interface UpOptions extends NodeOptions {
   readonly natsPort: number;
   readonly leafPort: number;
   readonly http: HttpOptions;
-  readonly project: string;
-  /** Whether this machine is a node as well. */
+  /** Projects that there are to be, beside those that there are. */
+  readonly projects: readonly string[];
+  /** Whether this machine is a node as well: of the first project. */
   readonly agent: boolean;
 }
 
 /** A hub with everything around it. Disposing it stops all of it, in order: agent, HTTP, hub, server. */
-export interface Up extends AsyncDisposable {
+export interface Up extends UpProject, AsyncDisposable {
   readonly server: Server;
-  readonly hub: Hub;
+  /** The other projects: {@linkcode UpProject.project} is the first one. */
+  readonly others: readonly UpProject[];
   readonly http: Http;
   /** What programs send as `Authorization: Bearer`. */
   readonly token: string;
   readonly agent: Agent | undefined;
-  readonly project: string;
-  /** A credential for the person who started it: the text of a creds file. */
-  readonly adminCreds: string;
   /** Rejects when a part cannot go on. */
   readonly failed: Promise<never>;
+}
+
+/** A project that a hub serves. */
+export interface UpProject {
+  readonly project: string;
+  readonly hub: Hub;
+  /** A credential for the person who started it: the text of a creds file. */
+  readonly adminCreds: string;
 }
 
 /** The name of the person who started the hub, as credentials tell it. */
@@ -99,7 +106,7 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
   await using stack = new AsyncDisposableStack();
   const folder = `${home}/hub`;
   stack.use(await lockFolder(folder, "A hub"));
-  const keyring = await openKeyring(`${folder}/keys.json`, options.project);
+  const keyring = await openKeyring(`${folder}/keys.json`, options.projects);
   let told: Promise<void> = Promise.resolve();
   // Until the hub runs there is nobody to tell of the server's troubles.
   let alert = (_message: string): Promise<void> => Promise.resolve();
@@ -111,7 +118,7 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
       port: options.natsPort,
       leafPort: options.leafPort,
       trust: keyring.trust,
-      probe: (url, within) => probe(keyring, url, within),
+      probe: (url, within) => probe(keyring.projects[0], url, within),
       onChange: ({ state, reason }) => {
         log("server", state === "died" ? "error" : "info", reason);
         if (state !== "restarted") return;
@@ -121,46 +128,27 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
       },
     }, signal),
   );
-  const bus = stack.use(
-    await openBus({
-      servers: server.url,
-      creds: keyring.hubCreds(),
-      name: "xtask hub",
-      inboxPrefix: inboxPrefix("hub"),
-      ...signalOf(signal),
-    }),
-  );
-  const hub = stack.use(
-    await startHub({
-      bus,
-      keyring,
-      address: addressFor(host, server.port),
-      log: (level, message) => log("hub", level, message),
-    }),
-  );
-  alert = (message) => hub.alert("critical", message);
-  const page = stack.use(
-    await connectFleet({
-      servers: server.url,
-      creds: newCreds(keyring, "operator", PAGE),
-      name: "xtask page",
-      inboxPrefix: inboxPrefix(PAGE),
-      ...signalOf(signal),
-    }),
-  );
+  const [own, ...others] = keyring.projects;
+  const begin = async (keys: ProjectKeys) => stack.use(await startProject(keys, { server, host, log }, signal));
+  const first = await begin(own);
+  const rest: Started[] = [];
+  for (const keys of others) rest.push(await begin(keys));
+  alert = (message) => first.hub.alert("critical", message);
   const { http, token } = stack.use(
     await startPage({
       ...options.http,
-      fleet: page,
-      project: keyring.project,
+      projects: [first, ...rest],
       sessionsPath: `${folder}/sessions.json`,
-      unready: () => hub.ready ? [] : ["the hub has no connection to its server, or is catching up"],
+      unready: () =>
+        [first, ...rest].filter(({ hub }) => !hub.ready).map(({ project }) =>
+          `the hub of project ${project} has no connection to its server, or is catching up`
+        ),
       log,
     }),
   );
   let agent: Agent | undefined;
   if (options.agent) {
-    const creds = await nodeCreds(`${home}/agent/${options.node}.creds`, keyring, options.node);
+    const creds = await nodeCreds(`${home}/agent/${options.node}.creds`, own, options.node);
     agent = stack.use(
       await startNode({
         ...options,
@@ -173,13 +161,12 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
   }
   const owned = stack.move();
   return {
+    ...first,
+    others: rest,
     server,
-    hub,
     http,
     token,
     agent,
-    project: keyring.project,
-    adminCreds: newCreds(keyring, "admin", ADMIN),
     failed: Promise.race([server.failed, agent?.failed].filter((promise) => promise !== undefined)),
     async [Symbol.asyncDispose]() {
       await told;
@@ -188,11 +175,45 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
   };
 }
 
+/** A project whose hub runs, with the page's way to ask it. */
+interface Started extends UpProject, Project, AsyncDisposable {}
+
+async function startProject(
+  keys: ProjectKeys,
+  { server, host, log }: Pick<UpOptions, "host" | "log"> & { readonly server: Server },
+  signal: AbortSignal | undefined,
+): Promise<Started> {
+  await using stack = new AsyncDisposableStack();
+  const common = { servers: server.url, ...signalOf(signal) };
+  const bus = stack.use(
+    await openBus({ ...common, creds: keys.hubCreds(), name: "xtask hub", inboxPrefix: inboxPrefix("hub") }),
+  );
+  const hub = stack.use(
+    await startHub({
+      bus,
+      keys,
+      address: addressFor(host, server.port),
+      log: (level, message) => log(`hub ${keys.project}`, level, message),
+    }),
+  );
+  const creds = newCreds(keys, "operator", PAGE);
+  const fleet = stack.use(
+    await connectFleet({ ...common, creds, name: "xtask page", inboxPrefix: inboxPrefix(PAGE) }),
+  );
+  const owned = stack.move();
+  return {
+    project: keys.project,
+    hub,
+    fleet,
+    adminCreds: newCreds(keys, "admin", ADMIN),
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
 /** Options of {@linkcode startPage}. */
 export interface PageOptions extends HttpOptions {
-  /** Asked with the rights that the page is to have. It stays its owner's. */
-  readonly fleet: Fleet;
-  readonly project: string;
+  /** What is served; the first one is shown where none is named. */
+  readonly projects: readonly [Project, ...Project[]];
   /** Where sessions are kept. Without it they end with the process. */
   readonly sessionsPath?: string;
   /** What is not ready, one line each. */
@@ -200,7 +221,7 @@ export interface PageOptions extends HttpOptions {
   readonly log: Log;
 }
 
-/** The page of a fleet, served. */
+/** The page, served. */
 export interface Page extends AsyncDisposable {
   readonly http: Http;
   /** What programs send as `Authorization: Bearer`. */
@@ -208,17 +229,17 @@ export interface Page extends AsyncDisposable {
 }
 
 /**
- * Serves the page and the API of a fleet, whether its hub runs in this process or far away.
+ * Serves the page and the API of fleets, whether their hub runs in this process or far away.
  *
  * @throws {XtaskError} `conflict` for a port that is taken, `invalid` for a certificate that does not do
  */
 export async function startPage(options: PageOptions): Promise<Page> {
-  const { fleet, project, datastar, token = newSecret() } = options;
+  const { datastar, token = newSecret() } = options;
   const log = (message: string) => options.log("http", "warn", message);
   await using stack = new AsyncDisposableStack();
-  const model = stack.use(await openModel({ fleet, project, log }));
-  const pages = pageRoutes({ model, datastar, log });
-  const http = stack.use(await startHttp({ ...options, token, version: VERSION, log, pages }));
+  const projects = stack.use(await openProjects(options.projects, log));
+  const pages = pageRoutes({ datastar, log });
+  const http = stack.use(await startHttp({ ...options, projects, token, version: VERSION, log, pages }));
   const owned = stack.move();
   return { http, token, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }
@@ -323,22 +344,22 @@ export function addressFor(host: string, port: number): string {
   return `nats://${listening.includes(":") ? `[${listening}]` : listening}:${port}`;
 }
 
-async function probe(keyring: Keyring, servers: string, signal: AbortSignal): Promise<void> {
-  await using bus = await openBus({ servers, creds: keyring.hubCreds(), reconnect: false, timeoutMs: 2_000, signal });
+async function probe(keys: ProjectKeys, servers: string, signal: AbortSignal): Promise<void> {
+  await using bus = await openBus({ servers, creds: keys.hubCreds(), reconnect: false, timeoutMs: 2_000, signal });
   await assertJetStream(bus);
 }
 
 /** The local node's credential, made on its first start; again where the hub's keys are others now. */
-async function nodeCreds(path: string, keyring: Keyring, node: string): Promise<string> {
-  const creds = newCreds(keyring, "node", node);
+async function nodeCreds(path: string, keys: ProjectKeys, node: string): Promise<string> {
+  const creds = newCreds(keys, "node", node);
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
   await writeSecretFile(path, creds);
   return creds;
 }
 
-function newCreds(keyring: Keyring, role: Role, name: string): string {
+function newCreds(keys: ProjectKeys, role: Role, name: string): string {
   const key = generateNkey("user");
-  return formatCreds(keyring.issue({ role, name, publicKey: key.publicKey }), key.seed);
+  return formatCreds(keys.issue({ role, name, publicKey: key.publicKey }), key.seed);
 }
 
 async function closedForGood(bus: Bus): Promise<never> {

@@ -33,6 +33,8 @@ export interface FleetOptions {
   readonly allow?: readonly CapabilityName[];
   /** @default {2} */
   readonly slots?: number;
+  /** Projects of the hub. @default {["default"]} */
+  readonly projects?: readonly string[];
   /** A Taskfile in place of that of the example project. */
   readonly taskfile?: string;
 }
@@ -91,7 +93,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
       natsPort: 0,
       leafPort: 0,
       http: { host: "127.0.0.1", port: 0, datastar: await Deno.readTextFile(await pageScript()) },
-      project: "default",
+      projects: options.projects ?? [],
       agent: false,
     }),
   );

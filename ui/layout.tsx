@@ -31,6 +31,8 @@ export interface LayoutOptions {
   /** The name of the view in {@linkcode NAVIGATION}. */
   readonly current: string;
   readonly project: string;
+  /** All that there are. */
+  readonly projects: readonly string[];
   readonly nonce: string;
   readonly files: Files;
   /** Where this view's events come from. */
@@ -56,12 +58,12 @@ export function chromeFrame({ online, total, running, alerts }: {
 }
 
 /** A whole page. */
-export function Layout({ title, current, project, nonce, files, events, children }: LayoutOptions) {
+export function Layout({ title, current, project, projects, nonce, files, events, children }: LayoutOptions) {
   // A stream that ends is opened again, for ever; nothing of the page's state is put into its address.
   const stream =
     `@get('${events}', {retry: 'always', retryMaxCount: 1e9, retryMaxWait: 5000, filterSignals: {include: /^$/}, requestCancellation: 'cleanup'})`;
   return (
-    <html lang="en" data-nonce={nonce} data-link="connecting">
+    <html lang="en" data-nonce={nonce} data-link="connecting" data-project={project === projects[0] ? "" : project}>
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover" />
@@ -80,7 +82,7 @@ export function Layout({ title, current, project, nonce, files, events, children
           <label class="project">
             <span class="visually-hidden">Project</span>
             <select id="project" name="project">
-              <option value={project}>{project}</option>
+              {projects.map((one) => <option key={one} value={one} selected={one === project}>{one}</option>)}
             </select>
           </label>
           <p id="chrome" class="status-line"></p>

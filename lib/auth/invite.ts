@@ -5,7 +5,7 @@ import { Id } from "../protocol/id.ts";
 import { formatCreds } from "./creds.ts";
 import { decodeJwt } from "./jwt.ts";
 import { generateNkey, isPublicKey, nkeyFromSeed, verify } from "./nkey.ts";
-import type { Keyring } from "./keyring.ts";
+import type { ProjectKeys } from "./keyring.ts";
 
 /** What can be invited. */
 export const InviteRole = v.picklist(["node", "operator"]);
@@ -35,12 +35,12 @@ const PREFIX = "xtask_join_";
 
 /** A new invitation, and its token, which is shown once and kept nowhere. */
 export function createInvitation(
-  keyring: Keyring,
+  keys: ProjectKeys,
   { role, expiresAt }: { role: InviteRole; expiresAt: number },
 ): { readonly invitation: Invitation; readonly token: string } {
   const id = `join-${crypto.randomUUID().slice(0, 13)}`;
   const key = generateNkey("user");
-  const jwt = keyring.issue({ role: "join", name: id, publicKey: key.publicKey, expiresAt });
+  const jwt = keys.issue({ role: "join", name: id, publicKey: key.publicKey, expiresAt });
   return { invitation: { id, role, expiresAt }, token: `${PREFIX}${key.seed}.${jwt}` };
 }
 

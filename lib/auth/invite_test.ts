@@ -13,7 +13,10 @@ const LATER = NOW + 60_000;
 async function invited(role: "node" | "operator" = "node") {
   const dir = await Deno.makeTempDir();
   try {
-    return createInvitation(await openKeyring(`${dir}/keyring.json`, "acme"), { role, expiresAt: LATER });
+    return createInvitation((await openKeyring(`${dir}/keyring.json`, ["acme"])).projects[0], {
+      role,
+      expiresAt: LATER,
+    });
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

@@ -5,6 +5,7 @@
 import * as v from "valibot";
 import { XtaskError } from "../protocol/error.ts";
 import { writeSecretFile } from "../os/secret_file.ts";
+import { Id } from "../protocol/id.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { type Role, ROLE_SUBJECTS } from "../protocol/subjects.ts";
 import { UNLIMITED_ACCOUNT, UNLIMITED_USER, type UserScope } from "./claims.ts";
@@ -13,11 +14,12 @@ import { encodeJwt } from "./jwt.ts";
 import { generateNkey, type Nkey, nkeyFromSeed } from "./nkey.ts";
 
 const Roles = v.object({ admin: v.string(), operator: v.string(), node: v.string(), join: v.string() });
+const Project = v.object({ id: Id, account: v.string(), roles: Roles });
 const Keys = v.object({
   version: v.literal(1),
   operator: v.string(),
   system: v.string(),
-  project: v.object({ id: v.string(), account: v.string(), roles: Roles }),
+  projects: v.pipe(v.array(Project), v.minLength(1)),
 });
 type Keys = v.InferOutput<typeof Keys>;
 
@@ -46,61 +48,79 @@ export interface NewUser {
 
 /** The keys of a hub. */
 export interface Keyring {
-  readonly project: string;
   readonly trust: ServerTrust;
+  /** In the order in which they came; the first one is meant where none is named. */
+  readonly projects: readonly [ProjectKeys, ...ProjectKeys[]];
+}
+
+/** The keys of a project: an account of the hub's server, so that nothing of it is seen from any other. */
+export interface ProjectKeys {
+  readonly project: string;
   /** The JWT of a user whose private key stays where it was made. */
   issue(user: NewUser): string;
   /** A credential for the hub itself, which may do everything inside the project's account. Made anew each time. */
   hubCreds(): string;
 }
 
+/** Projects of one hub; each has streams and buckets of its own. */
+const PROJECTS_MAX = 32;
+
 /**
- * Reads the keys of a hub, or makes them on its first start; the file is for its owner alone.
+ * Reads the keys of a hub, or makes them on its first start; the file is for its owner alone. A project that is wanted and
+ * has no keys yet gets some; one that is not named any more keeps its own.
  *
- * @throws {XtaskError} `invalid` where the file is there and is not a keyring: it is never overwritten
+ * @param wanted Ids of projects; none for those there are, or `default`
+ * @throws {XtaskError} `invalid` where the file is there and is not a keyring, which is never overwritten; `exhausted` for
+ * too many projects
  */
-export async function openKeyring(path: string, project: string): Promise<Keyring> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    text = JSON.stringify(makeKeys(project), undefined, 2);
-    await writeSecretFile(path, text);
+export async function openKeyring(path: string, wanted: readonly string[]): Promise<Keyring> {
+  const known = await readKeys(path);
+  const keys = known ?? { version: 1, operator: generateNkey("operator").seed, system: accountSeed(), projects: [] };
+  const ids = known === undefined && wanted.length === 0 ? ["default"] : wanted;
+  const added = [...new Set(ids)].filter((id) => !keys.projects.some((one) => one.id === id)).map(makeProject);
+  const all: Keys = { ...keys, projects: [...keys.projects, ...added] };
+  if (all.projects.length > PROJECTS_MAX) {
+    throw new XtaskError("exhausted", `A hub serves ${PROJECTS_MAX} projects at most`, {
+      details: ["start another hub for more: xtask up with another XTASK_HOME"],
+    });
   }
-  return keyringOf(parseJson(Keys, text, `keyring ${path}`));
+  if (added.length > 0) await writeSecretFile(path, JSON.stringify(all, undefined, 2));
+  return keyringOf(all);
 }
 
-function makeKeys(project: string): Keys {
-  const account = () => generateNkey("account").seed;
-  return {
-    version: 1,
-    operator: generateNkey("operator").seed,
-    system: account(),
-    project: {
-      id: project,
-      account: account(),
-      roles: { admin: account(), operator: account(), node: account(), join: account() },
-    },
-  };
+async function readKeys(path: string): Promise<Keys | undefined> {
+  try {
+    return parseJson(Keys, await Deno.readTextFile(path), `keyring ${path}`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
-function keyringOf({ operator, system, project }: Keys): Keyring {
+const accountSeed = () => generateNkey("account").seed;
+
+function makeProject(id: string): Keys["projects"][number] {
+  const roles = { admin: accountSeed(), operator: accountSeed(), node: accountSeed(), join: accountSeed() };
+  return { id, account: accountSeed(), roles };
+}
+
+function keyringOf({ operator, system, projects }: Keys): Keyring {
   const operatorKey = nkeyFromSeed(operator);
   const systemKey = nkeyFromSeed(system);
-  const accountKey = nkeyFromSeed(project.account);
-  const roleKeys = Object.fromEntries(
-    Object.entries(project.roles).map(([role, seed]) => [role, nkeyFromSeed(seed)]),
-  ) as Record<Role, Nkey>;
-  const scopes = (Object.keys(roleKeys) as Role[]).map((role) => scopeOf(role, roleKeys[role].publicKey));
   const account = (key: Nkey, name: string, extra: Record<string, unknown>) =>
-    encodeJwt(operatorKey, {
-      sub: key.publicKey,
-      name,
-      nats: { type: "account", ...extra },
-    });
+    encodeJwt(operatorKey, { sub: key.publicKey, name, nats: { type: "account", ...extra } });
+  const made = projects.map((project) => {
+    const accountKey = nkeyFromSeed(project.account);
+    const roleKeys = Object.fromEntries(
+      Object.entries(project.roles).map(([role, seed]) => [role, nkeyFromSeed(seed)]),
+    ) as Record<Role, Nkey>;
+    const scopes = (Object.keys(roleKeys) as Role[]).map((role) => scopeOf(role, roleKeys[role].publicKey));
+    const jwt = account(accountKey, project.id, { limits: UNLIMITED_ACCOUNT, signing_keys: scopes });
+    return { keys: projectKeys(project.id, accountKey, roleKeys), account: [accountKey.publicKey, jwt] as const };
+  });
   return {
-    project: project.id,
+    // The schema asks for one at least.
+    projects: made.map(({ keys }) => keys) as [ProjectKeys, ...ProjectKeys[]],
     trust: {
       operatorJwt: encodeJwt(operatorKey, {
         sub: operatorKey.publicKey,
@@ -113,12 +133,18 @@ function keyringOf({ operator, system, project }: Keys): Keyring {
         [systemKey.publicKey]: account(systemKey, "SYS", {
           limits: { ...UNLIMITED_ACCOUNT, mem_storage: 0, disk_storage: 0, streams: 0, consumer: 0 },
         }),
-        [accountKey.publicKey]: account(accountKey, project.id, { limits: UNLIMITED_ACCOUNT, signing_keys: scopes }),
+        ...Object.fromEntries(made.map(({ account }) => account)),
       },
     },
+  };
+}
+
+function projectKeys(project: string, accountKey: Nkey, roleKeys: Readonly<Record<Role, Nkey>>): ProjectKeys {
+  return {
+    project,
     issue({ role, name, publicKey, expiresAt }) {
       // Its own subjects would be those on which the people of the project talk.
-      if (role === "node" && name === project.id) {
+      if (role === "node" && name === project) {
         throw new XtaskError("invalid", `A node cannot have the id of its project, '${name}'`, {
           details: ["give it another one with --name"],
         });

@@ -56,8 +56,9 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
           project: {
             kind: "parsed",
             parse: text,
-            default: "default",
-            brief: "Id of the project, on the first start",
+            optional: true,
+            variadic: true,
+            brief: "A project that there is to be, beside those that there are; again for more",
             placeholder: "ID",
           },
           noAgent: flag("Do not make this machine a node"),

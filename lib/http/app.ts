@@ -2,10 +2,7 @@
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { CAPABILITY_NAMES, loadCapability } from "../capability/registry.ts";
-import type { Fleet } from "../client/fleet.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
-import { Id } from "../protocol/id.ts";
-import { parse } from "../protocol/parse.ts";
 import { API, type ApiRoute, mount, pathPattern } from "./api/route.ts";
 import { apiRoutes } from "./api/routes.ts";
 import { askForLogin, errorPage } from "./plain_page.ts";
@@ -13,19 +10,15 @@ import type { HttpContext, HttpEnv } from "./context.ts";
 import { bearerOf, boundedBody, headers, jsonOnly, knownHost, sameSite } from "./guard.ts";
 import { type HealthOptions, healthRoutes } from "./health.ts";
 import { cookieOf, loginRoutes, logoutRoutes } from "./login.ts";
-import type { RunLogs } from "./run_logs.ts";
+import type { Projects } from "./projects.ts";
 import type { Sessions } from "./session.ts";
 import { createStreams } from "./streams.ts";
 
 /** Options of {@linkcode createApp}. */
 export interface AppOptions extends HealthOptions {
-  /** Asked with the rights of an operator: it can command and read, and cannot forge facts. */
-  readonly fleet: Fleet;
-  /** The only project that may be asked about so far. */
-  readonly project: string;
+  /** What is served. They stay their owner's. */
+  readonly projects: Projects;
   readonly sessions: Sessions;
-  /** Read with the same rights. They stay their owner's. */
-  readonly logs: RunLogs;
   /** Names that this server is called by, beside addresses and `localhost`. */
   readonly names?: readonly string[];
   /** Served behind the guard: every route of these is for those who are logged in. */
@@ -36,7 +29,7 @@ export interface AppOptions extends HealthOptions {
 
 /** Makes the application. */
 export async function createApp(options: AppOptions): Promise<Hono<HttpEnv>> {
-  const { fleet, project, sessions, names = [], pages } = options;
+  const { projects, sessions, names = [], pages } = options;
   const streams = createStreams();
   const app = new Hono<HttpEnv>();
   app.onError((thrown, context) => {
@@ -61,11 +54,14 @@ export async function createApp(options: AppOptions): Promise<Hono<HttpEnv>> {
         ],
       });
     }
+    const { project, fleet, model, logs } = projects.get(context.req.query("project"));
     context.set("caller", caller);
-    context.set("fleet", fleet);
     context.set("streams", streams);
-    context.set("logs", options.logs);
-    context.set("project", projectOf(context.req.query("project"), project));
+    context.set("projects", projects);
+    context.set("project", project);
+    context.set("fleet", fleet);
+    context.set("model", model);
+    context.set("logs", logs);
     await next();
   });
   app.use(jsonOnly(), boundedBody());
@@ -89,13 +85,6 @@ function callerOf(context: HttpContext, sessions: Sessions) {
   }
   const cookie = cookieOf(context);
   return cookie === undefined ? undefined : sessions.ofCookie(cookie);
-}
-
-/** Whoever is let in here may see this hub's project and no other, whatever the words for another are. */
-function projectOf(asked: string | undefined, project: string): string {
-  if (asked === undefined || asked === project) return project;
-  parse(Id, asked, "project");
-  throw new XtaskError("not_found", `There is no project '${asked}' here`, { details: [`there is ${project}`] });
 }
 
 /** The answer that an error is: JSON for programs, a page for those who look. */

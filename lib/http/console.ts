@@ -19,9 +19,10 @@ const LOOKED_AT_MAX = 100;
 const OF_A_TERMINAL = ["--json", "--detach", "--context"];
 
 /** `GET /console?words=…`, and for forms `GET /console/target?capability=…&select=…` */
-export function consoleRoutes(model: Model): Hono<HttpEnv> {
+export function consoleRoutes(): Hono<HttpEnv> {
   return new Hono<HttpEnv>().get("/console", async (context) => {
     const line = (context.req.query("words") ?? "").slice(0, LINE_MAX);
+    const model = context.get("model");
     const nodes = [...model.nodes.values()];
     const suggestions = line.trim() === ""
       ? [...await askedBefore(model), ...await suggestionsFor(line, nodes)]
@@ -29,7 +30,9 @@ export function consoleRoutes(model: Model): Hono<HttpEnv> {
     return context.json({ suggestions: suggestions.slice(0, SUGGESTED_MAX), meant: await meaningOf(line, nodes) });
   }).get("/console/target", (context) => {
     const { capability = "", select = "" } = context.req.query();
-    return context.json({ meant: targetOf(capability, select.slice(0, LINE_MAX), [...model.nodes.values()]) });
+    return context.json({
+      meant: targetOf(capability, select.slice(0, LINE_MAX), [...context.get("model").nodes.values()]),
+    });
   });
 }
 

@@ -1,6 +1,8 @@
 /** What every route finds in Hono's context. */
 import type { Context } from "hono";
 import type { Fleet } from "../client/fleet.ts";
+import type { Model } from "./live/model.ts";
+import type { Projects } from "./projects.ts";
 import type { RunLogs } from "./run_logs.ts";
 import type { Caller } from "./session.ts";
 import type { Streams } from "./streams.ts";
@@ -11,6 +13,10 @@ export interface HttpVariables {
   nonce: string;
   /** The project that is meant: of `?project=` where there is one. Checked; it may become part of a subject. */
   project: string;
+  /** All that there are. */
+  projects: Projects;
+  /** What is known of the project. */
+  model: Model;
   /** The fleet, asked with the rights of an operator. */
   fleet: Fleet;
   /** Who asks. Not set on login and health routes. */

@@ -12,12 +12,12 @@ interface Sample {
   readonly value: number;
 }
 
-/** `GET /metrics`, for those who have the token. */
-export function metricsRoutes(model: Model): Hono<HttpEnv> {
+/** `GET /metrics` of a project, for those who have the token. */
+export function metricsRoutes(): Hono<HttpEnv> {
   return new Hono<HttpEnv>().get(
     "/metrics",
     (context) =>
-      context.body(metricsText(model, context.get("streams").open), 200, {
+      context.body(metricsText(context.get("model"), context.get("streams").open), 200, {
         "content-type": "text/plain; version=0.0.4; charset=utf-8",
       }),
   );

@@ -9,7 +9,6 @@ import { Layout } from "../../ui/layout.tsx";
 import { consoleRoutes } from "./console.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { logRoutes } from "./logs.ts";
-import type { Model } from "./live/model.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { tabStream } from "./live/tab.ts";
 import { staticFiles } from "./static.ts";
@@ -23,7 +22,6 @@ import type { View } from "./views/view.ts";
 
 /** Options of {@linkcode pageRoutes}. */
 export interface PageOptions {
-  readonly model: Model;
   /** The text of Datastar. */
   readonly datastar: string;
   readonly log: (message: string) => void;
@@ -42,17 +40,17 @@ const VIEWS: Readonly<Record<string, View>> = {
 };
 
 /** The routes of the page. */
-export function pageRoutes({ model, datastar, log }: PageOptions): Hono<HttpEnv> {
+export function pageRoutes({ datastar, log }: PageOptions): Hono<HttpEnv> {
   const files = staticFiles(datastar);
   const page = (path: string, view: View) => async (context: HttpContext) => {
     const query = { ...context.req.query(), ...context.req.param() };
-    const { title, head, tail, frames } = await view.open(model, query);
+    const { title, head, tail, frames } = await view.open(context.get("model"), query);
     const made = await frames();
-    const project = context.get("project");
+    const [project, projects] = [context.get("project"), context.get("projects").names];
     const events = `/events?${new URLSearchParams({ ...query, view: path, project })}`;
     return context.html(
       "<!DOCTYPE html>" + String(
-        <Layout {...{ title, current: view.current, project, nonce: context.get("nonce"), files, events }}>
+        <Layout {...{ title, current: view.current, project, projects, nonce: context.get("nonce"), files, events }}>
           {head}
           <div
             class={`view view-${path.split("/")[1]}`}
@@ -66,12 +64,13 @@ export function pageRoutes({ model, datastar, log }: PageOptions): Hono<HttpEnv>
   const routes = new Hono<HttpEnv>()
     .route("/", files.routes)
     .route("/", logRoutes())
-    .route("/", consoleRoutes(model))
-    .route("/", metricsRoutes(model))
+    .route("/", consoleRoutes())
+    .route("/", metricsRoutes())
     .get("/events", async (context) => {
       const { view: path = "", ...query } = context.req.query();
       const view = Object.hasOwn(VIEWS, path) ? VIEWS[path] : undefined;
       if (view === undefined) throw new XtaskError("not_found", `There is no view '${path.slice(0, 40)}'`);
+      const model = context.get("model");
       const { frames } = await view.open(model, query);
       const { signal } = context.get("caller");
       const place = context.get("streams").take(context.get("caller"));

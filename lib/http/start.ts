@@ -1,12 +1,11 @@
-/** The page and the API of one fleet, served: sessions, application and server together. */
+/** The page and the API, served: sessions, application and server together. */
 import { type AppOptions, createApp } from "./app.ts";
 import { loginLink } from "./login.ts";
 import { type HttpServer, serveHttp, type ServeOptions } from "./serve.ts";
-import { createRunLogs } from "./run_logs.ts";
 import { openSessions } from "./session.ts";
 
 /** Options of {@linkcode startHttp}. */
-export interface StartOptions extends Omit<AppOptions, "sessions" | "logs" | "names">, Omit<ServeOptions, "name"> {
+export interface StartOptions extends Omit<AppOptions, "sessions" | "names">, Omit<ServeOptions, "name"> {
   /** The bearer token. */
   readonly token: string;
   /** Where sessions are kept. Without it they end with the process. */
@@ -21,14 +20,13 @@ export interface Http extends HttpServer {
   loginLink(): string;
 }
 
-/** Starts serving. The fleet stays its owner's. */
+/** Starts serving. */
 export async function startHttp(options: StartOptions): Promise<Http> {
   const { host, port, tls, names = [], token, sessionsPath: path } = options;
   await using stack = new AsyncDisposableStack();
   const sessions = await openSessions({ token, ...(path === undefined ? {} : { path }) });
-  const logs = stack.use(createRunLogs(options.fleet.bus));
   const [name] = names;
-  const server = stack.use(serveHttp(await createApp({ ...options, sessions, logs }), {
+  const server = stack.use(serveHttp(await createApp({ ...options, sessions }), {
     host,
     port,
     ...(tls === undefined ? {} : { tls }),

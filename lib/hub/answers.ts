@@ -1,7 +1,7 @@
 /** What the hub is asked: the fleet, the commands, invitations. `xtask.hub.{noun}.{verb}` */
 import * as v from "valibot";
 import { checkProof, type Invitation, InviteRole, JoinRequest } from "../auth/invite.ts";
-import type { Keyring } from "../auth/keyring.ts";
+import type { ProjectKeys } from "../auth/keyring.ts";
 import type { Bucket } from "../nats/bucket.ts";
 import type { Bus, Incoming } from "../nats/bus.ts";
 import { type By, byOf } from "../protocol/by.ts";
@@ -22,7 +22,7 @@ import type { Fleet, NodeView } from "./fleet.ts";
 /** What the answers come from. */
 export interface AnswersOptions {
   readonly bus: Bus;
-  readonly keyring: Keyring;
+  readonly keys: ProjectKeys;
   readonly fleet: Fleet;
   readonly commands: Commands;
   readonly alarm: Alarm;
@@ -125,7 +125,7 @@ async function cancelOn(bus: Bus, node: string, id: string): Promise<CancelReply
 }
 
 /** Hands out a credential for a key that stays where it was made. The subject names the invitation: the server saw to it. */
-async function join(message: Incoming, { keyring, invites, fleet, now }: AnswersOptions): Promise<void> {
+async function join(message: Incoming, { keys, invites, fleet, now }: AnswersOptions): Promise<void> {
   const id = lastToken(message.subject);
   const request = parseJson(JoinRequest, message.text(), "join request");
   const invitation = await invites.get(id);
@@ -143,7 +143,7 @@ async function join(message: Incoming, { keyring, invites, fleet, now }: Answers
   }
   // Before the token is used up: it may be refused for the name.
   const { name, publicKey } = request;
-  const jwt = keyring.issue({ role: invitation.role, name, publicKey });
+  const jwt = keys.issue({ role: invitation.role, name, publicKey });
   try {
     await invites.create(`${id}.used`, invitation);
   } catch (error) {
@@ -152,5 +152,5 @@ async function join(message: Incoming, { keyring, invites, fleet, now }: Answers
       details: ["ask for a new one: xtask auth invite"],
     });
   }
-  message.respond(JSON.stringify({ jwt, project: keyring.project, role: invitation.role }));
+  message.respond(JSON.stringify({ jwt, project: keys.project, role: invitation.role }));
 }

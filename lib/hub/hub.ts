@@ -1,6 +1,6 @@
 /** The hub: keeps the fleet's view from what nodes report, and answers what needs that view. */
 import { createInvitation, Invitation } from "../auth/invite.ts";
-import type { Keyring } from "../auth/keyring.ts";
+import type { ProjectKeys } from "../auth/keyring.ts";
 import { BUCKET, type Bucket, openBucket } from "../nats/bucket.ts";
 import type { Bus, Incoming } from "../nats/bus.ts";
 import { ensureStreams, lastSequence, readStream, STREAM } from "../nats/streams.ts";
@@ -34,7 +34,7 @@ import { Fleet, type FleetChange, NodeView } from "./fleet.ts";
 export interface HubOptions {
   /** A connection that may do everything in the project's account. The hub does not close it. */
   readonly bus: Bus;
-  readonly keyring: Keyring;
+  readonly keys: ProjectKeys;
   /** The address that nodes are told to connect to. */
   readonly address: string;
   readonly now?: () => number;
@@ -70,8 +70,8 @@ const AUTHOR = "hub";
 
 /** Starts the hub. It answers when this resolves. */
 export async function startHub(options: HubOptions): Promise<Hub> {
-  const { bus, keyring, now = Date.now, log } = options;
-  await ensureStreams(bus, { project: keyring.project });
+  const { bus, keys, now = Date.now, log } = options;
+  await ensureStreams(bus, { project: keys.project });
   const nodes = await openBucket(bus, { name: BUCKET.nodes, schema: NodeView });
   const records = await openBucket(bus, { name: BUCKET.commands, schema: CommandRecord, ttlMs: COMMANDS_TTL_MS });
   const invites = await openBucket(bus, { name: BUCKET.invites, schema: Invitation, ttlMs: 24 * 60 * 60 * 1000 });
@@ -159,7 +159,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 
   stack.use(hearMetrics(bus, alarm, (message) => log("warn", message)));
 
-  const following = follow({ bus, project: keyring.project, commands, records, alarm, log }, stop.signal, () => {
+  const following = follow({ bus, project: keys.project, commands, records, alarm, log }, stop.signal, () => {
     ready = true;
     if (refreshed) alarm.begin();
   });
@@ -178,12 +178,12 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   })();
 
   const invite = async (role: Invitation["role"]) => {
-    const { invitation, token } = createInvitation(keyring, { role, expiresAt: now() + INVITE_MS });
+    const { invitation, token } = createInvitation(keys, { role, expiresAt: now() + INVITE_MS });
     await invites.put(invitation.id, invitation);
     return { token, expiresAt: invitation.expiresAt };
   };
   stack.use(
-    answerHub({ bus, keyring, fleet, commands, alarm, records, invites, invite, address: options.address, now }),
+    answerHub({ bus, keys, fleet, commands, alarm, records, invites, invite, address: options.address, now }),
   );
   await bus.flush();
 

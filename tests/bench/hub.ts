@@ -27,7 +27,7 @@ export async function startBenchHub(): Promise<BenchHub> {
   };
   const nodeCreds = async (name: string) => await keep(name, await fleet.join("node", name));
   const adminCreds = await keep("bench-admin", fleet.up.adminCreds);
-  const keyring = await openKeyring(`${fleet.folder}/hub/hub/keys.json`, fleet.up.project);
+  const { projects: [keyring] } = await openKeyring(`${fleet.folder}/hub/hub/keys.json`, []);
   const hubCreds = await keep("bench-hub", keyring.hubCreds());
   const owned = stack.move();
   return {

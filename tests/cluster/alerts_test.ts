@@ -90,9 +90,9 @@ Deno.test("an alert is told once, acknowledged and muted by name, and its end is
     await until("it to come a third time", async () => (await open())[0]?.count === 3);
     const count = told().length;
     await fleet.up.hub[Symbol.asyncDispose]();
-    const keyring = await openKeyring(`${fleet.folder}/hub/hub/keys.json`, "default");
+    const { projects: [keyring] } = await openKeyring(`${fleet.folder}/hub/hub/keys.json`, []);
     const bus = await fleet.connect(keyring.hubCreds());
-    await using again = await startHub({ bus, keyring, address: fleet.url, log: () => {} });
+    await using again = await startHub({ bus, keys: keyring, address: fleet.url, log: () => {} });
     await until("it to follow", () => again.ready);
     measure(499 * 2 ** 20);
     measure(500 * 2 ** 30);

@@ -53,7 +53,7 @@ function refusals(bus: Bus): ReadonlySet<string> {
 
 /** Somebody who hears everything of the project, as the hub does. */
 async function listenToAll(fleet: TestFleet): Promise<Bus> {
-  const keyring = await openKeyring(`${fleet.folder}/hub/hub/keys.json`, "default");
+  const { projects: [keyring] } = await openKeyring(`${fleet.folder}/hub/hub/keys.json`, []);
   return await fleet.connect(keyring.hubCreds());
 }
 

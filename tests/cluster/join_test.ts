@@ -19,7 +19,7 @@ import { startFleet, temporaryFolder } from "../fleet.ts";
 Deno.test("a token lets one machine join, once", async (t) => {
   await using fleet = await startFleet({ nodes: ["n1"] });
   const { url: servers, up } = fleet;
-  const keyring = await openKeyring(`${fleet.folder}/hub/hub/keys.json`, "default");
+  const { projects: [keyring] } = await openKeyring(`${fleet.folder}/hub/hub/keys.json`, []);
 
   await t.step("the credential that it is handed works, and its key was made by the joiner", async () => {
     const { token } = await up.hub.invite("node");
@@ -93,6 +93,6 @@ Deno.test("nobody connects without a credential of this hub", async () => {
   await refused(openBus({ servers, reconnect: false }), "unauthenticated", /asks for credentials/);
   await refused(openBus({ servers: servers.replace("//", "//u:p@"), reconnect: false }), "unauthenticated");
   await using stack = new AsyncDisposableStack();
-  const foreign = await openKeyring(`${await temporaryFolder(stack)}/keys.json`, "default");
+  const { projects: [foreign] } = await openKeyring(`${await temporaryFolder(stack)}/keys.json`, []);
   await refused(openBus({ servers, creds: foreign.hubCreds(), reconnect: false }), "unauthenticated", /refused/);
 });

@@ -66,9 +66,9 @@ Deno.test("an agent that starts under a held id while no hub is there ends as so
   await fleet.up.hub[Symbol.asyncDispose]();
   const twin = await fleet.startHere({ id: "n1", home: `${fleet.folder}/twin/agent` });
   assert.notEqual(twin.record.instance, first.instance);
-  const keyring = await openKeyring(`${fleet.folder}/hub/hub/keys.json`, "default");
+  const { projects: [keyring] } = await openKeyring(`${fleet.folder}/hub/hub/keys.json`, []);
   const bus = await fleet.connect(keyring.hubCreds(), { inboxPrefix: inboxPrefix("hub") });
-  await using hub = await startHub({ bus, keyring, address: fleet.url, log: () => {} });
+  await using hub = await startHub({ bus, keys: keyring, address: fleet.url, log: () => {} });
   await refused(twin.failed, "conflict", /already there/);
   await twin[Symbol.asyncDispose]();
   await until("the first to be the one", () => hub.fleet.get("n1")?.instance === first.instance);

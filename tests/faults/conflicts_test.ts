@@ -53,7 +53,7 @@ Deno.test("what cannot start says why, ends with the code of its error, and leav
   }
 
   await t.step("a credential of another hub", async () => {
-    const foreign = await openKeyring(`${home}/foreign.json`, "default");
+    const { projects: [foreign] } = await openKeyring(`${home}/foreign.json`, []);
     const { publicKey, seed } = generateNkey("user");
     const path = `${home}/foreign.creds`;
     await Deno.writeTextFile(path, formatCreds(foreign.issue({ role: "node", name: "n9", publicKey }), seed));

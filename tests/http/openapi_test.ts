@@ -44,11 +44,10 @@ Deno.test("the document is valid OpenAPI 3.1, and every reference in it leads so
 
 Deno.test("what is served, the verbs of all capabilities and the document are the same set", async () => {
   // Nothing is asked of it but which routes it has, so it needs no fleet.
-  const none = {} as Pick<AppOptions, "fleet" | "logs">;
+  const none = {} as Pick<AppOptions, "projects">;
   const app = await createApp({
     ...none,
     sessions,
-    project: "default",
     version: "0",
     unready: () => [],
     log: () => {},

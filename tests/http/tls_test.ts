@@ -37,8 +37,7 @@ Deno.test({
     await using operator = await connectFleet({ servers: fleet.url, creds: fleet.up.adminCreds });
     const { cert, key } = certificates.server;
     await using page = await startPage({
-      fleet: operator,
-      project: "default",
+      projects: [{ project: "default", fleet: operator }],
       host: "127.0.0.1",
       port: 0,
       names: ["localhost"],

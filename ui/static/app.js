@@ -105,9 +105,25 @@
     if (document.title !== title) document.title = title;
   };
 
+  // The project of this page stands in every address that is asked from it, unless it is the one that is meant anyway.
+  const { project } = root.dataset;
+  const inProject = (address, name = project) => {
+    const url = new URL(address, location.origin);
+    if (url.origin !== location.origin || name === "") return address;
+    if (!url.searchParams.has("project")) url.searchParams.set("project", name);
+    return url.pathname + url.search + url.hash;
+  };
+  const keepProject = ({ target }) => {
+    const link = target.closest?.("a[href^='/']");
+    if (link) link.setAttribute("href", inProject(link.getAttribute("href")));
+  };
+  if (project !== "") {
+    for (const type of ["pointerdown", "focusin", "click"]) document.addEventListener(type, keepProject, true);
+  }
+
   /** @returns {Promise<unknown>} what the API answers; rejects with what it says is wrong */
   const post = async (path, body = {}) => {
-    const response = await fetch(path, {
+    const response = await fetch(inProject(path), {
       method: "POST",
       headers: { "content-type": "application/json", accept: "application/json" },
       body: JSON.stringify(body),
@@ -152,7 +168,9 @@
     const suggest = async () => {
       const turn = ++asked;
       const query = new URLSearchParams({ words: input().value });
-      const response = await fetch(`/console?${query}`, { headers: { accept: "application/json" } }).catch(() => null);
+      const response = await fetch(inProject(`/console?${query}`), { headers: { accept: "application/json" } }).catch(
+        () => null,
+      );
       if (turn !== asked || !response?.ok) return;
       const answer = await response.json();
       words = answer.suggestions;
@@ -204,7 +222,7 @@
           button.disabled = true;
           try {
             const { id } = await post("/api/v1/tasks", { command: input().value.trim() });
-            location.href = `/commands/${id}`;
+            location.href = inProject(`/commands/${id}`);
           } catch (error) {
             problem(error.message);
           } finally {
@@ -266,7 +284,7 @@
       try {
         const answer = await post(button.dataset.post, JSON.parse(button.dataset.body ?? "{}"));
         const then = button.dataset.then;
-        if (then !== undefined) location.href = then.replace("{id}", encodeURIComponent(answer.id));
+        if (then !== undefined) location.href = inProject(then.replace("{id}", encodeURIComponent(answer.id)));
       } catch (error) {
         const note = document.createElement("p");
         note.className = "problem";
@@ -339,21 +357,31 @@
     const input = Object.fromEntries(all("[data-kind]", form).map((field) => [field.name, valueOf(field)]));
     const { capability, verb } = form.dataset;
     const { id } = await post("/api/v1/tasks", { capability, verb, input, target: one("[data-target]", form).value });
-    location.href = `/commands/${id}`;
+    location.href = inProject(`/commands/${id}`);
   };
   const showTarget = async () => {
     const field = one("[data-target]");
     if (field === null) return;
     const select = field.value;
     const query = new URLSearchParams({ capability: field.form.dataset.capability, select });
-    const response = await fetch(`/console/target?${query}`).catch(() => null);
+    const response = await fetch(inProject(`/console/target?${query}`)).catch(() => null);
     if (response?.ok && select === field.value) one("[data-target-meant]").textContent = (await response.json()).meant;
   };
   document.addEventListener("input", ({ target }) => {
     if (target.matches?.("[data-target]")) showTarget();
   });
 
+  document.addEventListener("submit", ({ target: form }) => {
+    if (form.method !== "get" || project === "") return;
+    const field = Object.assign(document.createElement("input"), { type: "hidden", name: "project", value: project });
+    form.append(field);
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
+    // What is looked at may not be there in the other project; its kind is.
+    one("#project").addEventListener("change", ({ target }) => {
+      location.href = inProject(one(".nav a[aria-current]")?.pathname ?? "/", target.value);
+    });
     showTarget();
     showTheme();
     showTimes();

@@ -26,8 +26,11 @@ document.addEventListener("DOMContentLoaded", () => {
   let source = null;
   let loading = Promise.resolve();
 
-  const address = (tail, query = {}) =>
-    `/commands/${command}/log${tail}?${new URLSearchParams({ node: state.node, ...query })}`;
+  const { project } = document.documentElement.dataset;
+  const address = (tail, query = {}) => {
+    const all = { node: state.node, ...query, ...(project === "" ? {} : { project }) };
+    return `/commands/${command}/log${tail}?${new URLSearchParams(all)}`;
+  };
   const problem = (text) => {
     part("problem").hidden = text === "";
     part("problem").textContent = text;

@@ -29,7 +29,7 @@ export interface UpFlags extends NodeFlags, HttpFlags {
   readonly host: string;
   readonly natsPort: number;
   readonly leafPort: number;
-  readonly project: string;
+  readonly project?: readonly string[];
   readonly noAgent: boolean;
 }
 
@@ -46,21 +46,17 @@ export async function up(this: Shell, flags: UpFlags): Promise<void> {
     natsPort,
     leafPort,
     http: { ...await httpOptions(this, flags, host), ...await knownToken(this) },
-    project: parse(Id, flags.project, "project id"),
+    projects: (flags.project ?? []).map((id) => parse(Id, id, "project id")),
     agent: !noAgent,
   }, stop.signal);
   await using stack = new AsyncDisposableStack();
   stack.use(running);
-  await this.contexts.save(
-    {
-      name: LOCAL,
-      url: running.server.url,
-      http: running.http.url,
-      token: running.token,
-      project: running.project,
-    },
-    running.adminCreds,
-  );
+  // The last one that is saved is the current one.
+  for (const one of [...running.others, running]) {
+    const name = one === running ? LOCAL : `${LOCAL}.${one.project}`;
+    const { server: { url }, http: { url: http }, token } = running;
+    await this.contexts.save({ name, url, http, token, project: one.project }, one.adminCreds);
+  }
   if (json) this.print(JSON.stringify(summaryOf(this, running, options.dir)));
   else this.print(summaryText(this, running, options.dir));
   await stop.until(running.failed);
@@ -68,7 +64,7 @@ export async function up(this: Shell, flags: UpFlags): Promise<void> {
   await running.agent?.drain(stop.patience);
 }
 
-/** The context of this machine's own hub. */
+/** The context of this machine's own hub; its further projects are `local.{project}`. */
 const LOCAL = "local";
 
 /** The token of the last start: programs that have it go on. */
@@ -233,7 +229,7 @@ function logTo(shell: Shell, json: boolean): Log {
   };
 }
 
-function summaryOf(shell: Shell, { server, http, agent, project }: Up, dir: string) {
+function summaryOf(shell: Shell, { server, http, agent, project, others }: Up, dir: string) {
   return {
     type: "ready",
     natsUrl: server.url,
@@ -242,13 +238,14 @@ function summaryOf(shell: Shell, { server, http, agent, project }: Up, dir: stri
     loginUrl: http.loginLink(),
     node: agent?.record.id,
     project,
+    projects: [project, ...others.map((one) => one.project)],
     dir,
     home: shell.paths.data,
   };
 }
 
 function summaryText(shell: Shell, running: Up, dir: string): string {
-  const { natsUrl, loginUrl, node, project, home } = summaryOf(shell, running, dir);
+  const { natsUrl, loginUrl, node, projects, home } = summaryOf(shell, running, dir);
   const bold = (text: string) => styled(text, "bold", shell.color);
   const without = (running.agent?.unavailable ?? []).map(({ name, reason }) => `           without ${name}: ${reason}`);
   return [
@@ -257,8 +254,16 @@ function summaryText(shell: Shell, running: Up, dir: string): string {
     `  page     ${bold(loginUrl)}    (works once, for 10 minutes; again: xtask ui --open)`,
     node === undefined ? `  node     none (--no-agent)` : `  node     ${bold(node)}, tasks of ${dir}`,
     ...without,
-    `  project  ${project}`,
+    ...projectLines(projects),
     `  kept in  ${home}`,
     `  try      xtask nodes  ·  xtask task list --on ${node ?? "all"}  ·  add a machine: xtask auth invite`,
   ].join("\n");
+}
+
+function projectLines([first, ...others]: readonly string[]): string[] {
+  if (others.length === 0) return [`  project  ${first}`];
+  return [
+    `  projects ${[first, ...others].join(", ")}`,
+    `           of all but ${first}: --context ${LOCAL}.${others[0]}${others.length > 1 ? ", …" : ""}`,
+  ];
 }

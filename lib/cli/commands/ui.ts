@@ -61,8 +61,7 @@ async function servePage(shell: Shell, context: Context, flags: UiFlags): Promis
   await using fleet = await shell.connect(flags.context, stop.signal);
   await using page = await startPage({
     ...await httpOptions(shell, flags),
-    fleet,
-    project: context.project,
+    projects: [{ project: context.project, fleet }],
     unready: () => fleet.bus.up ? [] : ["the hub cannot be reached"],
     log: logTo(shell, json),
   });

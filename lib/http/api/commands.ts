@@ -52,7 +52,8 @@ export const COMMAND_ROUTES: readonly ApiRoute[] = [
       { status: 200, says: "It has ended everywhere within the wait", schema: Taken },
     ],
     async handle({ query: { wait }, body }, context) {
-      const taken = await askFor(context.get("fleet"), { ...await wishOf(body, context), waitMs: wait });
+      const { fleet } = context.get("projects").get(body.project ?? context.get("project"));
+      const taken = await askFor(fleet, { ...await wishOf(body), waitMs: wait });
       return context.json(taken, answeredStatus(taken));
     },
   }),
@@ -110,10 +111,7 @@ export const COMMAND_ROUTES: readonly ApiRoute[] = [
   }),
 ];
 
-async function wishOf(body: v.InferOutput<typeof Asked>, context: HttpContext): Promise<Wish> {
-  if (body.project !== undefined && body.project !== context.get("project")) {
-    throw new XtaskError("not_found", `There is no project '${body.project.slice(0, 63)}' here`);
-  }
+async function wishOf(body: v.InferOutput<typeof Asked>): Promise<Wish> {
   if ("command" in body) {
     const { placement, ...typed } = await readWords(body.command);
     const { on, any, id } = placement;
