@@ -5,7 +5,7 @@ import { createJoinRequest, JoinReply, readToken } from "./auth/invite.ts";
 import { openKeyring, type ProjectKeys } from "./auth/keyring.ts";
 import { generateNkey } from "./auth/nkey.ts";
 import type { CapabilityName } from "./capability/registry.ts";
-import { connectFleet, type Fleet } from "./client/fleet.ts";
+import { connectFleet } from "./client/fleet.ts";
 import { openProjects, type Project } from "./http/projects.ts";
 import { pageRoutes } from "./http/pages.tsx";
 import type { ServeOptions } from "./http/serve.ts";

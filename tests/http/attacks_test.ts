@@ -94,6 +94,6 @@ Deno.test("no project but the own one is asked about, whatever the words for ano
       headers,
       body: JSON.stringify({ command: "task run hello --on all", project }),
     });
-    assert.equal(asked.status, 404, await asked.text());
+    assert.ok([400, 404].includes(asked.status), `${asked.status} ${await asked.text()}`);
   }
 });
