@@ -8,12 +8,15 @@ export interface Files {
   readonly app: string;
   readonly datastar: string;
   readonly log: string;
+  /** For views with charts. */
+  readonly charts: { readonly css: string; readonly js: string };
 }
 
 /** The views of the navigation, in order, with the key that leads there after `g`. */
 export const NAVIGATION = [
   { name: "fleet", title: "Fleet", path: "/", key: "f", icon: "M3 4h14v5H3zM3 11h14v5H3zM6 6.5h.01M6 13.5h.01" },
   { name: "commands", title: "Commands", path: "/commands", key: "h", icon: "M4 6l4 4-4 4M10 15h6" },
+  { name: "charts", title: "Metrics", path: "/charts", key: "m", icon: "M3 17V3M3 17h14M6 13l3-4 3 2 4-6" },
   { name: "run", title: "Run", path: "/run", key: "r", icon: "M6 4l10 6-10 6z" },
   { name: "alerts", title: "Alerts", path: "/alerts", key: "a", icon: "M10 3l7 13H3zM10 8v4M10 14h.01" },
   {
@@ -37,6 +40,8 @@ export interface LayoutOptions {
   readonly files: Files;
   /** Where this view's events come from. */
   readonly events: string;
+  /** Whether the view has charts. */
+  readonly draws?: boolean | undefined;
   readonly children?: Child;
 }
 
@@ -58,7 +63,7 @@ export function chromeFrame({ online, total, running, alerts }: {
 }
 
 /** A whole page. */
-export function Layout({ title, current, project, projects, nonce, files, events, children }: LayoutOptions) {
+export function Layout({ title, current, project, projects, nonce, files, events, draws, children }: LayoutOptions) {
   // A stream that ends is opened again, for ever; nothing of the page's state is put into its address.
   const stream =
     `@get('${events}', {retry: 'always', retryMaxCount: 1e9, retryMaxWait: 5000, filterSignals: {include: /^$/}, requestCancellation: 'cleanup'})`;
@@ -71,7 +76,9 @@ export function Layout({ title, current, project, projects, nonce, files, events
         <title>{title} · xtask</title>
         <link rel="icon" href="data:," />
         <link rel="stylesheet" href={files.css} />
+        {draws && <link rel="stylesheet" href={files.charts.css} />}
         <script nonce={nonce} src={files.app}></script>
+        {draws && <script nonce={nonce} src={files.charts.js} defer></script>}
         <script nonce={nonce} src={files.log} defer></script>
         <script nonce={nonce} type="module" src={files.datastar}></script>
       </head>

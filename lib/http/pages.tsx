@@ -13,6 +13,7 @@ import { metricsRoutes } from "./metrics.ts";
 import { tabStream } from "./live/tab.ts";
 import { staticFiles } from "./static.ts";
 import { alerts } from "./views/alerts.tsx";
+import { charts } from "./views/charts.tsx";
 import { chromeOf } from "./views/chrome.ts";
 import { command, commands } from "./views/commands.tsx";
 import { fleet, node } from "./views/fleet.tsx";
@@ -33,6 +34,7 @@ const VIEWS: Readonly<Record<string, View>> = {
   "/nodes/:id": node,
   "/commands": commands,
   "/commands/:id": command,
+  "/charts": charts,
   "/run": run,
   "/run/:capability/:verb": verb,
   "/alerts": alerts,
@@ -44,13 +46,15 @@ export function pageRoutes({ datastar, log }: PageOptions): Hono<HttpEnv> {
   const files = staticFiles(datastar);
   const page = (path: string, view: View) => async (context: HttpContext) => {
     const query = { ...context.req.query(), ...context.req.param() };
-    const { title, head, tail, frames } = await view.open(context.get("model"), query);
+    const { title, head, tail, frames, draws } = await view.open(context.get("model"), query);
     const made = await frames();
     const [project, projects] = [context.get("project"), context.get("projects").names];
     const events = `/events?${new URLSearchParams({ ...query, view: path, project })}`;
     return context.html(
       "<!DOCTYPE html>" + String(
-        <Layout {...{ title, current: view.current, project, projects, nonce: context.get("nonce"), files, events }}>
+        <Layout
+          {...{ title, current: view.current, project, projects, nonce: context.get("nonce"), files, events, draws }}
+        >
           {head}
           <div
             class={`view view-${path.split("/")[1]}`}

@@ -4,17 +4,18 @@ import { createHash } from "node:crypto";
 import appCss from "../../ui/static/app.css" with { type: "text" };
 import appJs from "../../ui/static/app.js" with { type: "text" };
 import logJs from "../../ui/static/log.js" with { type: "text" };
+import chartsCss from "../../ui/static/charts.css" with { type: "text" };
+import chartsJs from "../../ui/static/charts.js" with { type: "text" };
+import uPlotCss from "uplot/dist/uPlot.min.css" with { type: "text" };
+import uPlotJs from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
+import type { Files } from "../../ui/layout.tsx";
 import { paletteCss } from "../../ui/palette.ts";
 import type { HttpEnv } from "./context.ts";
 
 const TYPES = { css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8" } as const;
 
 /** The files of the page. */
-export interface StaticFiles {
-  readonly css: string;
-  readonly app: string;
-  readonly datastar: string;
-  readonly log: string;
+export interface StaticFiles extends Files {
   readonly routes: Hono<HttpEnv>;
 }
 
@@ -37,5 +38,9 @@ export function staticFiles(datastar: string): StaticFiles {
       "cache-control": "private, max-age=31536000, immutable",
     });
   });
-  return { css, app, log, datastar: script, routes };
+  const charts = {
+    css: add("charts", "css", uPlotCss + chartsCss),
+    js: add("charts", "js", `${uPlotJs}\n${chartsJs}`),
+  };
+  return { css, app, log, datastar: script, charts, routes };
 }

@@ -27,6 +27,8 @@ export async function startBrowser(): Promise<TestBrowser> {
   const browser: Browser = await launch({
     // Nothing but the machine's own hub is visited, so that its sandbox may be off where there is none.
     args: [...chromium.args, "--no-sandbox"],
+    // Without a language of the machine it takes one that no formatter knows.
+    env: { ...Deno.env.toObject(), LANG: "en_US.UTF-8", LC_ALL: "en_US.UTF-8" },
     executablePath: await chromium.executablePath(),
     headless: "shell",
   });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../until.ts";
 import { ENDED, ground, LIVE, run } from "./ground.ts";
 
 Deno.test("what is wrong is told, seen by somebody and then quiet; counts stand in the title", async () => {
@@ -77,4 +78,25 @@ Deno.test("a form made of a verb's definition says which nodes are meant, and ru
   await when(`location.pathname.startsWith('/commands/') && ${ENDED}`);
   assert.match(await text(".command-head"), /failed/);
   await when("/to <b>x=y<.b>/.test(document.querySelector('#log').textContent)");
+});
+
+Deno.test("what nodes measured is drawn, under the page's strict policy, and goes on", async () => {
+  await using all = await ground();
+  const { fleet, tab, tab: { page, when, text } } = all;
+  const { origin } = new URL(fleet.up.http.url);
+  await page.goto(`${origin}/charts?range=15m`);
+  await when("document.querySelectorAll('#charts canvas').length === 6");
+  assert.match(await text("[data-charts-status]"), /^2 nodes, a point for every 15 s$/);
+  // A node measures itself every 10 s, and two samples make a point of a step of 15 s.
+  const label = "document.querySelector('[data-chart=memoryPercent] .plot').ariaLabel";
+  await until("a point of each node", async () => /n1: \d.*n2: \d/.test(await page.evaluate(label) as string), {
+    timeoutMs: 60_000,
+  });
+  await when("/n2.*%.*of/.test(document.querySelector('#measured-n2').textContent)");
+  await page.goto(`${origin}/charts?select=n2`);
+  await when("/^1 node,/.test(document.querySelector('[data-charts-status]').textContent)");
+  assert.doesNotMatch(await text("#charts"), /n1/);
+  assert.deepEqual(tab.troubles, []);
+  await page.goto(`${origin}/charts?select=%3D`);
+  await when("!document.querySelector('[data-charts-problem]').hidden");
 });

@@ -124,7 +124,7 @@ Deno.test("a phone gets cards and the views at its bottom, and nothing is wider 
   await using all = await ground();
   const { fleet, browser } = all;
   const { origin } = new URL(fleet.up.http.url);
-  for (const path of ["/", "/nodes/n1", "/commands", "/run", "/run/git/clone", "/alerts", "/team"]) {
+  for (const path of ["/", "/nodes/n1", "/commands", "/charts", "/run", "/run/git/clone", "/alerts", "/team"]) {
     await using phone = await browser.open(`${origin}${path}`, { width: 390, height: 800 });
     await phone.when(LIVE);
     assert.ok(await phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path);
@@ -156,6 +156,7 @@ Deno.test("every page is accessible in light and in dark", async () => {
         "/?as=map",
         "/nodes/n1",
         "/commands",
+        "/charts",
         "/run",
         "/run/docker/run",
         "/alerts",

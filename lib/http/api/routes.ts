@@ -7,6 +7,7 @@ import { capabilityRoutes } from "./capabilities.ts";
 import { COMMAND_ROUTES } from "./commands.ts";
 import { documentRoute } from "./document.ts";
 import { EVENT_ROUTES } from "./events.ts";
+import { METRICS_ROUTES } from "./metrics.ts";
 import { NODE_ROUTES } from "./nodes.ts";
 import { OUTPUT_ROUTES } from "./output.ts";
 import type { ApiRoute } from "./route.ts";
@@ -22,6 +23,7 @@ export function apiRoutes(capabilities: readonly Capability[], sessions: Session
     ...EVENT_ROUTES,
     ...ALERT_ROUTES,
     ...TEAM_ROUTES,
+    ...METRICS_ROUTES,
     SESSION_ROUTE,
     linkRoute(sessions),
   ];

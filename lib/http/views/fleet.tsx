@@ -18,7 +18,7 @@ export const fleet: View = {
     title: "Fleet",
     head: <FleetSearch search={query.search ?? ""} select={query.select ?? ""} as={query.as ?? ""} />,
     frames: () => {
-      const found = chosen(model, query);
+      const found = chosenNodes(model, query);
       return [query.as === "map" ? topologyFrame(found, model.linked) : fleetFrame(found)];
     },
   }),
@@ -50,7 +50,8 @@ export const node: View = {
   },
 };
 
-function chosen({ nodes, samples }: Model, { search = "", select = "" }: Query) {
+/** Nodes that are searched for. */
+export function chosenNodes({ nodes, samples }: Model, { search = "", select = "" }: Query) {
   const all = [...nodes.values()].sort((a, b) => a.id < b.id ? -1 : 1);
   const words = search.toLowerCase().split(/\s+/).filter((word) => word !== "");
   let matches = (_node: typeof all[number]) => true;

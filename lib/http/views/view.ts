@@ -18,6 +18,8 @@ export interface View {
 export interface Opened {
   readonly title: string;
   readonly frames: () => Promise<readonly Frame[]> | readonly Frame[];
+  /** Whether it has charts, which need more files. @default {false} */
+  readonly draws?: boolean;
   /** What stands above the frames and does not change by itself. */
   readonly head?: Child;
   /** What stands below them. */
