@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
 import { connectFleet } from "../../lib/client/fleet.ts";
-import { startPage } from "../../lib/system.ts";
+import { type Page, startPage } from "../../lib/system.ts";
 import { pageScript } from "../../scripts/assets.ts";
-import { makeCertificates, OPENSSL } from "../certificates.ts";
-import { startFleet } from "../fleet.ts";
+import { type Certificates, makeCertificates, OPENSSL } from "../certificates.ts";
+import { startFleet, type TestFleet } from "../fleet.ts";
+import { xtask } from "../xtask_process.ts";
 
 /** A request on a connection; resolves with the headers of its answer. */
 async function ask(
@@ -28,24 +29,33 @@ async function firstOf(stream: ClientHttp2Stream): Promise<string> {
   return await promise;
 }
 
+/** The page of a fleet, called localhost. */
+async function startTlsPage({ up, url }: TestFleet, { server }: Certificates): Promise<Page> {
+  await using stack = new AsyncDisposableStack();
+  const fleet = stack.use(await connectFleet({ servers: url, creds: up.adminCreds }));
+  const { http, token } = stack.use(
+    await startPage({
+      projects: [{ project: "default", fleet }],
+      host: "127.0.0.1",
+      port: 0,
+      names: ["localhost"],
+      tls: { cert: await Deno.readTextFile(server.cert), key: await Deno.readTextFile(server.key) },
+      datastar: await Deno.readTextFile(await pageScript()),
+      unready: () => [],
+      log: () => {},
+    }),
+  );
+  const owned = stack.move();
+  return { http, token, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
+}
+
 Deno.test({
   name: "over TLS one connection holds more streams than a browser has connections",
   ignore: !OPENSSL,
   async fn() {
     await using certificates = await makeCertificates();
     await using fleet = await startFleet({ nodes: ["n1"] });
-    await using operator = await connectFleet({ servers: fleet.url, creds: fleet.up.adminCreds });
-    const { cert, key } = certificates.server;
-    await using page = await startPage({
-      projects: [{ project: "default", fleet: operator }],
-      host: "127.0.0.1",
-      port: 0,
-      names: ["localhost"],
-      tls: { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) },
-      datastar: await Deno.readTextFile(await pageScript()),
-      unready: () => [],
-      log: () => {},
-    });
+    await using page = await startTlsPage(fleet, certificates);
     assert.match(page.http.url, /^https:\/\/localhost:\d+$/);
     const client = connect(page.http.url, { ca: certificates.ca });
     try {
@@ -77,5 +87,34 @@ Deno.test({
     } finally {
       client.destroy();
     }
+  },
+});
+
+Deno.test({
+  name: "a certificate that is not trusted is told, rather than another page served",
+  ignore: !OPENSSL,
+  async fn() {
+    await using certificates = await makeCertificates();
+    await using fleet = await startFleet({ nodes: [] });
+    await using page = await startTlsPage(fleet, certificates);
+    const creds = `${fleet.folder}/admin.creds`;
+    await Deno.writeTextFile(creds, fleet.up.adminCreds, { mode: 0o600 });
+    const known = {
+      XTASK_NATS_URL: fleet.url,
+      XTASK_NATS_CREDS: creds,
+      XTASK_HTTP_URL: page.http.url,
+      XTASK_TOKEN: page.token,
+    };
+    const ui = (env: Record<string, string>) =>
+      xtask(["ui", "--json"], { home: fleet.folder, env: { ...known, ...env } });
+    const strange = await ui({});
+    assert.deepEqual([strange.code, strange.stdout], [75, ""]);
+    assert.match(
+      strange.stderr,
+      /The certificate of https:\/\/localhost:\d+ is not trusted here\n {2}UnknownIssuer\n.*DENO_CERT/,
+    );
+    const trusted = await ui({ DENO_CERT: certificates.caFile });
+    assert.equal(trusted.code, 0, trusted.stderr);
+    assert.ok(JSON.parse(trusted.stdout).url.startsWith(`${page.http.url}/login?token=`));
   },
 });

@@ -43,7 +43,9 @@ async function linkOf({ http, token }: Context): Promise<v.InferOutput<typeof Li
       headers: { authorization: `Bearer ${token}` },
       signal: AbortSignal.timeout(LINK_MS),
     });
-  } catch {
+  } catch (cause) {
+    const reason = reasonOf(cause);
+    if (/certificate/i.test(reason)) throw untrusted(http, reason, cause);
     // Nobody listens there any more: the page can be served from here.
     return undefined;
   }
@@ -52,6 +54,24 @@ async function linkOf({ http, token }: Context): Promise<v.InferOutput<typeof Li
   if (answer.status !== 401) return undefined;
   throw new XtaskError("unauthenticated", `The page at ${http} does not know this token`, {
     details: ["its hub was set up anew: start xtask up again, or use another --context", "or serve one here: --serve"],
+  });
+}
+
+/** Why there was no answer: one Deno says so itself, another only in what caused it. */
+function reasonOf(thrown: unknown): string {
+  const { message = "", cause } = thrown as Partial<Error>;
+  return cause instanceof Error ? `${message}: ${reasonOf(cause)}` : message;
+}
+
+/** It is there, and serving another page beside it would hide what is wrong. */
+function untrusted(http: string, reason: string, cause: unknown): XtaskError {
+  return new XtaskError("unavailable", `The certificate of ${http} is not trusted here`, {
+    details: [
+      reason.split(": ").at(-1) ?? reason,
+      "name the file of its authority: DENO_CERT=ca.pem xtask ui",
+      "or open the link that xtask up printed, or serve a page from here: xtask ui --serve",
+    ],
+    cause,
   });
 }
 
