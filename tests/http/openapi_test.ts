@@ -11,7 +11,7 @@ import { ERROR_CODES } from "../../lib/protocol/error.ts";
 await using sessions = await openSessions({ token: "t" });
 const CAPABILITIES = await Promise.all(CAPABILITY_NAMES.map(loadCapability));
 const ROUTES = apiRoutes(CAPABILITIES, sessions);
-const DOCUMENT = openApiOf(ROUTES, { cookie: "xtask-8080" });
+const DOCUMENT = openApiOf(ROUTES, { cookie: "xtask-8080", projects: ["default", "staging"] });
 
 interface Operation {
   readonly operationId: string;
@@ -93,6 +93,7 @@ Deno.test("an operation tells what it takes, in words of JSON Schema, and every 
       assert.deepEqual(responses[http], { $ref: `#/components/responses/${code}` }, name);
     }
     const inPath = [...name.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter);
+    assert.deepEqual(parameters.at(-1), { $ref: "#/components/parameters/project" }, name);
     assert.deepEqual(parameters.filter((one) => one.in === "path").map((one) => one.name), inPath, name);
     assert.ok(Object.keys(responses).some((status) => status.startsWith("2")), name);
   }

@@ -16,7 +16,10 @@ export function documentRoute(others: readonly ApiRoute[]): ApiRoute {
     async handle(_given, context) {
       // Only those who ask for it wait for the library that turns schemas into JSON Schema.
       const { openApiOf } = await import("./openapi.ts" as string) as typeof import("./openapi.ts");
-      return openApiOf([...others, own], { cookie: cookieName(context) });
+      return openApiOf([...others, own], {
+        cookie: cookieName(context),
+        projects: context.get("projects").names,
+      });
     },
   });
   return own;

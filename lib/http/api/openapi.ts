@@ -43,8 +43,16 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   timeout: "No answer came in time",
 };
 
+/** What a server's own settings add to the routes. */
+export interface Surroundings {
+  /** The name of the session's cookie. */
+  readonly cookie: string;
+  /** The projects that are served; the first one is meant where none is named. */
+  readonly projects: readonly string[];
+}
+
 /** The document of these routes. */
-export function openApiOf(routes: readonly ApiRoute[], { cookie }: { readonly cookie: string }) {
+export function openApiOf(routes: readonly ApiRoute[], { cookie, projects }: Surroundings) {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const one of routes) {
     const path = paths[`${API}${one.path}`] ??= {};
@@ -56,8 +64,8 @@ export function openApiOf(routes: readonly ApiRoute[], { cookie }: { readonly co
       title: "xtask",
       version: VERSION,
       summary: "Every machine of a team runs the team's tasks",
-      description: "Every route takes ?project= as well. Programs send the token; what a browser sends to change " +
-        "something needs an Origin of the same site. Errors have a code, of which there are ten.",
+      description: "Programs send the token; what a browser sends to change something needs an Origin of the same " +
+        "site. Errors have a code, of which there are ten.",
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
@@ -68,6 +76,15 @@ export function openApiOf(routes: readonly ApiRoute[], { cookie }: { readonly co
       securitySchemes: {
         token: { type: "http", scheme: "bearer", description: "XTASK_TOKEN, as xtask env tells" },
         session: { type: "apiKey", in: "cookie", name: cookie, description: "A browser that a login link let in" },
+      },
+      parameters: {
+        project: {
+          name: "project",
+          in: "query",
+          required: false,
+          description: "The project that is meant",
+          schema: { type: "string", enum: projects, default: projects[0] },
+        },
       },
       responses: Object.fromEntries(codes().map((code) => [code, errorResponse(code)])),
       schemas: Object.fromEntries(Object.entries(NAMED).map(([name, schema]) => [name, jsonSchema(schema, name)])),
@@ -88,7 +105,11 @@ function operationOf({ name, summary, description, tag, params, query, body, ans
     summary,
     ...(description === undefined ? {} : { description }),
     tags: [tag],
-    parameters: [...parametersOf(params, "path"), ...parametersOf(query, "query")],
+    parameters: [
+      ...parametersOf(params, "path"),
+      ...parametersOf(query, "query"),
+      { $ref: "#/components/parameters/project" },
+    ],
     ...(body === undefined ? {} : { requestBody: requestOf(body) }),
     responses: {
       ...Object.fromEntries(answers.map((answered) => [answered.status, responseOf(answered)])),
