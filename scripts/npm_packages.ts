@@ -13,6 +13,7 @@ export const NOT_SHIPPED: readonly string[] = [
   "puppeteer-core",
   "axe-core",
   "@seriousme/openapi-schema-validator",
+  "ajv",
 ];
 
 const Lock = v.object({

@@ -69,7 +69,9 @@ function verbRoute(capability: Capability, verb: string, { summary, effect, inpu
     path: `/nodes/{node}/${name}/${verb}`,
     name: nameOf(name, verb),
     summary,
-    description: effect === "read" ? "It changes nothing." : "It is started at most once.",
+    description: effect === "read"
+      ? "It changes nothing. Where it ends within the wait, the answer is all that is kept of it."
+      : "It is started at most once.",
     tag: "capabilities",
     params: { node: Id },
     query: WAIT,
