@@ -8,6 +8,8 @@ import { Ago } from "./time.tsx";
 /** What the list shows of a node. */
 export interface FleetNode {
   readonly record: NodeRecord;
+  /** What runs there, by id of the command; in words, where they are known. */
+  readonly runs: readonly { readonly id: string; readonly words: string | undefined }[];
   readonly samples: readonly Metrics[];
 }
 
@@ -44,8 +46,8 @@ export function fleetFrame({ nodes, total, wrong }: FleetShown): Frame {
   return { id: "fleet", parts, html };
 }
 
-function NodeRow({ record, samples }: FleetNode) {
-  const { id, platform, labels, slots, queued, load, state, running, since, hostname } = record;
+function NodeRow({ record, runs, samples }: FleetNode) {
+  const { id, platform, labels, slots, queued, load, state, since, hostname } = record;
   const used = slots.total - slots.free;
   return (
     <li id={elementId("node", id)} class={`card node node-${state}`}>
@@ -71,15 +73,15 @@ function NodeRow({ record, samples }: FleetNode) {
           <span>{used}/{slots.total} slots{queued > 0 ? `, ${queued} waiting` : ""}</span>
         </span>
       </div>
-      {running.length > 0 && (
+      {runs.length > 0 && (
         <p class="node-runs">
-          runs {running.slice(0, 3).map((command, at) => (
+          runs {runs.slice(0, 3).map(({ id: command, words }, at) => (
             <>
               {at > 0 ? ", " : ""}
-              <a href={`/commands/${command}`} class="id">{command.slice(-8)}</a>
+              <a href={`/commands/${command}`} class="id">{words ?? command.slice(-8)}</a>
             </>
           ))}
-          {running.length > 3 ? ` and ${running.length - 3} more` : ""}
+          {runs.length > 3 ? ` and ${runs.length - 3} more` : ""}
         </p>
       )}
     </li>

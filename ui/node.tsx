@@ -30,6 +30,9 @@ export function nodeFrame({ record, samples }: FleetNode): Frame {
         {newest !== undefined && (
           <Fact name="Memory">{bytes(newest.memory.usedBytes)} of {bytes(newest.memory.totalBytes)}</Fact>
         )}
+        <Fact name="Over time">
+          <a href={`/charts?select=${record.id}`}>Metrics of {record.id}</a>
+        </Fact>
         {newest?.disk !== undefined && <Fact name="Disk">{bytes(newest.disk.freeBytes)} free</Fact>}
       </dl>
     </section>,

@@ -69,6 +69,9 @@ export function hereFrom({ subject, data, time }: StreamMessage, now: number): H
   }
 }
 
+/** Whoever comes is told of within this; nobody is told of nobody. */
+const HERE_LOOK_MS = 1_000;
+
 /** Says that somebody is here, until the signal fires. While `open` tells 0, nothing is said. */
 export async function beHere(
   bus: Bus,
@@ -78,10 +81,15 @@ export async function beHere(
   signal: AbortSignal,
 ): Promise<void> {
   const subject = hereSubject(project, nameOf(bus));
+  let told = { count: 0, at: -Infinity };
   while (!signal.aborted) {
-    const count = open();
-    if (bus.up && count > 0) bus.publish(subject, JSON.stringify({ via, open: count }));
-    await pause(HERE_BEAT_MS, signal);
+    const [count, at] = [open(), performance.now()];
+    const due = count !== told.count || at - told.at >= HERE_BEAT_MS;
+    if (bus.up && count > 0 && due) {
+      bus.publish(subject, JSON.stringify({ via, open: count }));
+      told = { count, at };
+    }
+    await pause(HERE_LOOK_MS, signal);
   }
 }
 

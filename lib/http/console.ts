@@ -100,7 +100,9 @@ async function meaningOf(line: string, nodes: readonly NodeRecord[]): Promise<st
     if (meant.length === 0) return `${what}: no node that is there matches`;
     return any === undefined ? `${what} on ${named(meant)}` : `${what} on the best of ${named(meant)}`;
   } catch (error) {
-    return XtaskError.from(error).message;
+    const { message } = XtaskError.from(error);
+    // Somebody who has just typed the flag is about to say it.
+    return /^Expected input for flag/.test(message) ? "" : message;
   }
 }
 

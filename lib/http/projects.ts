@@ -1,5 +1,6 @@
 /** The projects that are served: of each its fleet, what is known of it, and the outputs of its runs. */
 import type { Fleet } from "../client/fleet.ts";
+import { beHere } from "../client/team.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { Id } from "../protocol/id.ts";
 import { parse } from "../protocol/parse.ts";
@@ -37,11 +38,22 @@ export async function openProjects(
   log: (message: string) => void,
 ): Promise<Projects> {
   await using stack = new AsyncDisposableStack();
+  const stop = new AbortController();
   const served = await Promise.all(list.map(async (one) => ({
     ...one,
     model: stack.use(await openModel({ ...one, log })),
     logs: stack.use(createRunLogs(one.fleet.bus)),
   })));
+  const here = Promise.all(
+    served.map(({ fleet: { bus }, project, model }) =>
+      beHere(bus, project, "page", () => model.watchers, stop.signal)
+        .catch((error) => log(`nobody hears who is here: ${XtaskError.from(error).message}`))
+    ),
+  );
+  stack.defer(async () => {
+    stop.abort();
+    await here;
+  });
   const [first] = served;
   const byName = new Map(served.map((one) => [one.project, one]));
   const owned = stack.move();

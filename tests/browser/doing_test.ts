@@ -39,6 +39,7 @@ Deno.test("people tell each other something, and see what the others ask", async
     await one.when("/I take <i>n1<.i> down/.test(document.querySelector('.note')?.textContent)");
     await one.when("/I take/.test(document.querySelector('#announcement:not([hidden])')?.textContent)");
   }
+  await when("/page.*2 tabs/.test(document.querySelector('#here').textContent)");
   await page.click("[data-close-announcement]");
   await page.goto(origin);
   await when(`${LIVE} && document.querySelector('#announcement').hidden`);

@@ -127,7 +127,9 @@ Deno.test("a phone gets cards and the views at its bottom, and nothing is wider 
   for (const path of ["/", "/nodes/n1", "/commands", "/charts", "/run", "/run/git/clone", "/alerts", "/team"]) {
     await using phone = await browser.open(`${origin}${path}`, { width: 390, height: 800 });
     await phone.when(LIVE);
-    assert.ok(await phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path);
+    for (const part of ["document.documentElement", "document.querySelector('.nav ul')"]) {
+      assert.ok(await phone.page.evaluate(`${part}.scrollWidth <= innerWidth`), `${part} of ${path}`);
+    }
     assert.ok(
       await phone.page.evaluate("document.querySelector('.nav').getBoundingClientRect().bottom >= innerHeight - 1"),
     );

@@ -52,6 +52,8 @@ export interface Model extends AsyncDisposable {
   readonly team: Team;
   /** What the agents said of themselves of late. */
   readonly agentLogs: AgentLogs;
+  /** How many want to hear of changes: the tabs that are open. */
+  readonly watchers: number;
   /** Calls back after each change; dispose of it to hear no more. */
   onChange(hear: () => void): Disposable;
   /** A command, also one that is too old to be kept. */
@@ -178,6 +180,9 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
     alerts: alerts.records,
     team,
     agentLogs,
+    get watchers() {
+      return listeners.size;
+    },
     onChange(hear) {
       listeners.add(hear);
       return { [Symbol.dispose]: () => void listeners.delete(hear) };

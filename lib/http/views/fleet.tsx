@@ -7,7 +7,8 @@ import { fleetFrame, type FleetNode } from "../../../ui/fleet.tsx";
 import { agentLogFrame, nodeFrame, offersFrame } from "../../../ui/node.tsx";
 import { FleetSearch } from "../../../ui/search.tsx";
 import { topologyFrame } from "../../../ui/topology.tsx";
-import type { Model } from "../live/model.ts";
+import { commandWords } from "../../../ui/parts.tsx";
+import type { Model, ShownNode } from "../live/model.ts";
 import { newestFirst, RECENT_MAX } from "./commands.tsx";
 import type { Query, View } from "./view.ts";
 
@@ -30,7 +31,7 @@ export const node: View = {
   open(model, { id = "" }) {
     const found = () => {
       const record = isId(id) ? model.nodes.get(id) : undefined;
-      if (record !== undefined) return { record, samples: model.samples.get(id) ?? [] };
+      if (record !== undefined) return shownNode(record, model);
       throw new XtaskError("not_found", `There is no node '${id.slice(0, 63)}'`, { details: ["see the fleet: /"] });
     };
     found();
@@ -50,8 +51,23 @@ export const node: View = {
   },
 };
 
+function shownNode(record: ShownNode, { commands, samples }: Model): FleetNode {
+  const runs = record.running.map((id) => {
+    const command = commands.get(id);
+    const words = command === undefined
+      ? undefined
+      : commandWords(command.capability, command.verb, command.input).slice(0, WORDS_MAX);
+    return { id, words };
+  });
+  return { record, runs, samples: samples.get(record.id) ?? [] };
+}
+
+/** Letters of a command on a node's card. */
+const WORDS_MAX = 40;
+
 /** Nodes that are searched for. */
-export function chosenNodes({ nodes, samples }: Model, { search = "", select = "" }: Query) {
+export function chosenNodes(model: Model, { search = "", select = "" }: Query) {
+  const { nodes } = model;
   const all = [...nodes.values()].sort((a, b) => a.id < b.id ? -1 : 1);
   const words = search.toLowerCase().split(/\s+/).filter((word) => word !== "");
   let matches = (_node: typeof all[number]) => true;
@@ -73,6 +89,6 @@ export function chosenNodes({ nodes, samples }: Model, { search = "", select = "
       ...node.tasks.map(({ name }) => name),
     ].join(" ").toLowerCase();
     return words.every((word) => text.includes(word));
-  }).map((record) => ({ record, samples: samples.get(record.id) ?? [] }));
+  }).map((record) => shownNode(record, model));
   return { nodes: shown, total: all.length, ...wrong };
 }
