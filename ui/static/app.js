@@ -50,6 +50,7 @@
       const element = one(`#${banner}`);
       if (element !== null) element.hidden = link !== banner;
     }
+    if (link === "live") document.dispatchEvent(new CustomEvent("xtask-live"));
   };
   const reopen = () => {
     heardAt = Date.now();

@@ -24,6 +24,7 @@ document.addEventListener("DOMContentLoaded", () => {
     case: false,
   };
   let source = null;
+  let listen = () => {};
   let loading = Promise.resolve();
 
   const { project } = document.documentElement.dataset;
@@ -170,10 +171,9 @@ document.addEventListener("DOMContentLoaded", () => {
     part("raw").href = address("/raw");
     const meant = numberOf(location.hash);
     state.follow = meant === null;
-    source = new EventSource(address("/events"));
     let opened = false;
     let busy = false;
-    source.addEventListener("message", async ({ data }) => {
+    const heard = async ({ data }) => {
       const { total, ended } = JSON.parse(data);
       [state.total, state.ended] = [total, ended];
       if (!opened) {
@@ -188,8 +188,17 @@ document.addEventListener("DOMContentLoaded", () => {
       }
       status();
       if (ended && state.next >= state.total) source.close();
-    });
+    };
+    listen = () => {
+      source = new EventSource(address("/events"));
+      source.addEventListener("message", heard);
+    };
+    listen();
   };
+  // A browser asks again for a stream that broke off, and never for one that was refused, as after a logout.
+  document.addEventListener("xtask-live", () => {
+    if (source?.readyState === EventSource.CLOSED && !state.ended) listen();
+  });
 
   const showNodes = () => {
     const known = (document.querySelector("#command")?.dataset.nodes ?? "").split(",").filter((name) => name !== "");
