@@ -84,6 +84,8 @@ export function route<
   const { answer, answers: [first, ...more], handle, ...rest } = definition;
   const params = definition.params ?? {};
   const query = definition.query ?? {};
+  const Params = v.object(params);
+  const Query = v.strictObject({ ...query, ...PROJECT });
   return {
     ...rest,
     params,
@@ -94,8 +96,8 @@ export function route<
       const text = body === undefined ? "" : await context.req.text();
       // The schemas are the ones that the types are inferred from; what they read is what the types say.
       const given = {
-        params: parse(v.object(params), context.req.param(), "address"),
-        query: parse(v.strictObject({ ...query, ...PROJECT }), context.req.query(), "query"),
+        params: parse(Params, context.req.param(), "address"),
+        query: parse(Query, context.req.query(), "query"),
         body: body === undefined ? undefined : parseJson(body, text === "" ? "{}" : text, "body"),
       } as unknown as Given<P, Q, B>;
       const answered = await handle(given, context);
