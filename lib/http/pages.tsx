@@ -10,6 +10,7 @@ import { consoleRoutes } from "./console.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { logRoutes } from "./logs.ts";
 import { metricsRoutes } from "./metrics.ts";
+import { renderedOf } from "./live/rendered.ts";
 import { tabStream } from "./live/tab.ts";
 import { staticFiles } from "./static.ts";
 import { alerts } from "./views/alerts.tsx";
@@ -78,8 +79,10 @@ export function pageRoutes({ datastar, log }: PageOptions): Hono<HttpEnv> {
       const { frames } = await view.open(model, query);
       const { signal } = context.get("caller");
       const place = context.get("streams").take(context.get("caller"));
+      const rendered = renderedOf(model);
+      const key = JSON.stringify([path, query]);
       const stream = tabStream({
-        frames: async () => [...chromeOf(model), ...await frames()],
+        frames: () => rendered.of(key, async () => [...chromeOf(model), ...await frames()]),
         onChange: (hear) => model.onChange(hear),
         signal,
         onEnd: () => place[Symbol.dispose](),

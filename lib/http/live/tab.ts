@@ -3,13 +3,13 @@
  * taken yet is never added to: it gets the newest state when it takes again, and misses only what that replaces.
  */
 import { FRAME_MS, TAB_BEAT_MS, TAB_BYTES_MAX } from "../../protocol/limits.ts";
-import { type Frame, patchesBetween } from "../../../ui/frame.ts";
 import { Patches } from "./patches.ts";
+import { type Frames, patchBytes } from "./rendered.ts";
 
 /** Options of {@linkcode tabStream}. */
 export interface TabOptions {
   /** What the tab shows now. */
-  readonly frames: () => Promise<readonly Frame[]> | readonly Frame[];
+  readonly frames: () => Promise<Frames> | Frames;
   /** Calls back when that may have changed. */
   readonly onChange: (hear: () => void) => Disposable;
   /** Ends the stream. */
@@ -25,7 +25,7 @@ export function tabStream(options: TabOptions): ReadableStream<Uint8Array<ArrayB
   const { frames, onChange, signal, onEnd, onTrouble } = options;
   const patches = new Patches();
   const encoder = new TextEncoder();
-  let shown: readonly Frame[] = [];
+  let shown: Frames = [];
   let [dirty, making, ended] = [true, false, false];
   let timer: ReturnType<typeof setTimeout> | undefined;
   let beat: ReturnType<typeof setInterval> | undefined;
@@ -47,10 +47,10 @@ export function tabStream(options: TabOptions): ReadableStream<Uint8Array<ArrayB
     [making, dirty] = [true, false];
     try {
       const next = await frames();
-      for (const html of patchesBetween(shown, next)) patches.patchElements(html);
+      const bytes = patchBytes(shown, next);
       shown = next;
-      const text = patches.take();
-      if (text !== "" && !ended) controller.enqueue(encoder.encode(text));
+      // A copy: what is shared must not go with the stream that it was put into.
+      if (bytes.length > 0 && !ended) controller.enqueue(bytes.slice());
     } catch (error) {
       onTrouble(error);
     } finally {
@@ -60,10 +60,11 @@ export function tabStream(options: TabOptions): ReadableStream<Uint8Array<ArrayB
     }
   };
   const soon = (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>) => {
+    // All tabs at the same moments, so that they are sent the same states.
     timer ??= setTimeout(() => {
       timer = undefined;
       void send(controller);
-    }, FRAME_MS);
+    }, FRAME_MS - performance.now() % FRAME_MS);
   };
   return new ReadableStream<Uint8Array<ArrayBuffer>>({
     async start(controller) {
