@@ -68,7 +68,7 @@ export function pageRoutes({ datastar, log }: PageOptions): Hono<HttpEnv> {
   };
   const routes = new Hono<HttpEnv>()
     .route("/", files.routes)
-    .route("/", logRoutes())
+    .route("/", logRoutes(log))
     .route("/", consoleRoutes())
     .route("/", metricsRoutes())
     .get("/events", async (context) => {

@@ -78,6 +78,8 @@ export const STREAMS_MAX = 512;
 export const COMMANDS_SHOWN_MAX = 500;
 /** What one tab of the page may have on its way to it; it then skips states that a newer one replaces. */
 export const TAB_BYTES_MAX = 1024 * 1024;
+/** Lines of output that viewers are sent as they come; of more at once they read what they show. */
+export const LINES_PUSHED_MAX = 200;
 /** Lines of each agent's own log that the page shows. */
 export const AGENT_LOG_LINES_MAX = 100;
 /** Notes of people that the page lists. */

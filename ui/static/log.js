@@ -120,12 +120,15 @@ document.addEventListener("DOMContentLoaded", () => {
     const from = Math.max(state.first, state.next - 1);
     const answer = await get("", { from, count: PAGE });
     [state.total, state.ended] = [answer.total, answer.ended];
-    for (const line of answer.lines) {
+    append(answer.lines);
+  };
+  const append = (lines) => {
+    for (const line of lines) {
       const known = list.querySelector(`[data-n="${line.n}"]`);
       if (known === null) list.append(element(line));
       else known.replaceWith(element(line));
     }
-    state.next = Math.max(state.next, (answer.lines.at(-1)?.n ?? -1) + 1);
+    state.next = Math.max(state.next, (lines.at(-1)?.n ?? -1) + 1);
     while (list.children.length > WINDOW) list.firstChild.remove();
     state.first = Number(list.firstChild?.dataset.n ?? 0);
     mark();
@@ -174,12 +177,15 @@ document.addEventListener("DOMContentLoaded", () => {
     let opened = false;
     let busy = false;
     const heard = async ({ data }) => {
-      const { total, ended } = JSON.parse(data);
+      const { total, ended, lines = [] } = JSON.parse(data);
       [state.total, state.ended] = [total, ended];
       if (!opened) {
         opened = true;
         if (meant === null) await newest();
         else await show(meant.from);
+      } else if (state.follow && !busy && lines.length > 0 && lines[0].n <= state.next) {
+        append(lines);
+        toBottom();
       } else if (state.follow && !busy) {
         busy = true;
         await newest();

@@ -54,6 +54,11 @@ export class LineReader {
     return this.#open?.text ?? "";
   }
 
+  /** The line that is not finished, as far as it has been read. */
+  get open(): RawLine | undefined {
+    return this.#open === undefined ? undefined : { number: this.#next, ...this.#open };
+  }
+
   /** What was passed over. */
   get skipped(): string {
     return this.#skipped;

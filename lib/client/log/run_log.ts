@@ -60,6 +60,11 @@ interface Mark extends Place {
   readonly style: Style;
 }
 
+/** A line, and the style that it begins with. */
+type StyledLine = RawLine & { readonly style: Style };
+
+const TAIL_LINES_MAX = 400;
+const TAIL_CHARS_MAX = 256 * 1024;
 const MARK_BYTES = 64 * 1024;
 const MARK_MESSAGES = 64;
 const RESUME_MS = 500;
@@ -76,6 +81,9 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
   let style: Style = PLAIN;
   let [sinceBytes, sinceMessages, ended, last] = [0, 0, false, 0];
   let goal = Infinity;
+  /** The newest whole lines, since those are what most look at. */
+  const tail: StyledLine[] = [];
+  let tailChars = 0;
 
   const take = (message: StreamMessage) => {
     if (marks.length === 0 || sinceBytes >= MARK_BYTES || sinceMessages >= MARK_MESSAGES) {
@@ -85,7 +93,14 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
     sinceBytes += message.data.length;
     sinceMessages++;
     last = message.sequence;
-    for (const { text } of reader.take(message)) style = styleAfter(style, text);
+    for (const line of reader.take(message)) {
+      tail.push({ ...line, style });
+      tailChars += line.text.length;
+      style = styleAfter(style, line.text);
+    }
+    while (tail.length > TAIL_LINES_MAX || (tailChars > TAIL_CHARS_MAX && tail.length > 0)) {
+      tailChars -= tail.shift()?.text.length ?? 0;
+    }
     if (reader.total !== undefined && reader.bytes >= reader.total) ended = true;
     for (const hear of listeners) hear();
   };
@@ -119,7 +134,11 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
     if (last >= goal) indexed.resolve();
   }, () => indexed.resolve());
 
-  async function* linesFrom(number: number, signal?: AbortSignal): AsyncIterable<RawLine & { readonly style: Style }> {
+  async function* linesFrom(number: number, signal?: AbortSignal): AsyncIterable<StyledLine> {
+    if (number >= (tail[0]?.number ?? Infinity)) {
+      const { open } = reader;
+      return yield* [...tail, ...(open === undefined ? [] : [{ ...open, style }])];
+    }
     const mark =
       marks.findLast(({ lines, clean }) => clean ? lines <= number : lines <= number + 0 && lines < number) ?? marks[0];
     if (mark === undefined) return;
