@@ -54,6 +54,9 @@ const BANNED_NAMES = /(^|[_.-])(utils?|helpers?|managers?|common|misc)([_.-]|$)/
 /** A subject as a whole literal; `${}` stands for an expression in a template. The name of a file such as `xtask.json` is none. */
 const SUBJECT = /^(xtask\.[\w${}*>-][^\s/]*|\$(SRV|JS)(\..*)?)$/;
 const FILE_NAME = /\.(exe|json|conf|log|db|ts|js|css|md|html|svg|png|ico|zip|gz|toml|ya?ml|plist|service|creds)$/;
+/** How Datastar's attributes were written before its first version; three of its plugins have a hyphen in their own name. */
+const HYPHEN_FORM =
+  /^data-(attr|bind|class|computed|indicator|on|ref|signals|style)-(?!intersect|interval|signal-patch)([a-z][\w-]*)$/;
 const JSON_DOORS = ["protocol", "nats", "http", "mcp", "cli", "auth"].map((name) => `lib/${name}`);
 
 /** A literal `import("…")` is found before the program starts; `import("…" as string)` when it is called. */
@@ -63,6 +66,8 @@ type When = "at once" | "found at once" | "when called";
 interface Facts {
   readonly imports: { readonly from: string; readonly line: number; readonly when: When }[];
   readonly literals: { readonly text: string; readonly line: number }[];
+  /** Names of attributes, in JSX and as keys of objects. */
+  readonly attributes: { readonly text: string; readonly line: number }[];
   /** `object.property` of plain names. */
   readonly members: { readonly text: string; readonly line: number }[];
 }
@@ -77,7 +82,7 @@ function areaOf(path: string): string | undefined {
 
 /** Reads a source with the linter's own parser, so that comments, JSX text and regular expressions are told from strings. */
 function factsOf(path: string, source: string): Facts {
-  const facts: Facts = { imports: [], literals: [], members: [] };
+  const facts: Facts = { imports: [], literals: [], attributes: [], members: [] };
   const line = (node: { range: [number, number] }) => source.slice(0, node.range[0]).split("\n").length;
   const imported = (node: { range: [number, number] }, from: unknown, when: When = "at once") => {
     if (typeof from === "string") facts.imports.push({ from, line: line(node), when });
@@ -99,6 +104,14 @@ function factsOf(path: string, source: string): Facts {
             },
             Literal(node) {
               if (typeof node.value === "string") facts.literals.push({ text: node.value, line: line(node) });
+            },
+            JSXAttribute({ name, range }) {
+              const text = name.type === "JSXIdentifier" ? name.name : `${name.namespace.name}:${name.name.name}`;
+              facts.attributes.push({ text, line: line({ range }) });
+            },
+            Property({ key, range }) {
+              if (key.type !== "Literal" || typeof key.value !== "string") return;
+              facts.attributes.push({ text: key.value, line: line({ range }) });
             },
             TemplateLiteral(node) {
               facts.literals.push({ text: node.quasis.map(({ cooked }) => cooked).join("${}"), line: line(node) });
@@ -153,7 +166,7 @@ function offencesOfWhen(path: string, from: string, when: When, sources: Sources
   return when === "when called" && !(target in sources) ? [`imports ${target}, which is not there`] : [];
 }
 
-function offencesOfText(path: string, { literals, members }: Facts): { line: number; text: string }[] {
+function offencesOfText(path: string, { literals, attributes, members }: Facts): { line: number; text: string }[] {
   if (!isShipped(path)) return [];
   const found: { line: number; text: string }[] = [];
   if (path !== "lib/protocol/subjects.ts") {
@@ -161,6 +174,11 @@ function offencesOfText(path: string, { literals, members }: Facts): { line: num
       if (!SUBJECT.test(text) || FILE_NAME.test(text)) continue;
       found.push({ line, text: `writes the subject '${text}': subjects live in lib/protocol/subjects.ts` });
     }
+  }
+  for (const { text, line } of attributes) {
+    const [, plugin, rest] = HYPHEN_FORM.exec(text) ?? [];
+    if (plugin === undefined) continue;
+    found.push({ line, text: `writes ${text}: Datastar knows data-${plugin}:${rest} and passes over the other` });
   }
   for (const { text, line } of members) {
     if ((text === "Deno.env" || text === "process.env") && areaOf(path) !== "lib/cli" && path !== "lib/system.ts") {

@@ -125,6 +125,16 @@ Deno.test("JSON.parse stands at the doors only", () => {
   fine({ "lib/hub/a.ts": "// JSON.parse(text)\nconst a = JSON.stringify(text);" });
 });
 
+Deno.test("Datastar's attributes are written with a colon, not with the hyphen of old", () => {
+  refused({ "ui/a.tsx": '<p data-on-click="x">a</p>;' }, /data-on:click/);
+  refused({ "ui/a.tsx": 'const a = { "data-bind-name": "x" };' }, /data-bind:name/);
+  refused({ "lib/http/a.tsx": "<p data-signals-open={1}>a</p>;" }, /data-signals:open/);
+  fine({
+    "ui/a.tsx": '<p data-on:click="x" data-init="y" data-on-interval="z" data-ignore-morph data-open-console>a</p>;',
+  });
+  fine({ "ui/a.tsx": "<p>data-on-click</p>;" });
+});
+
 Deno.test("names that say nothing are refused, for files and for folders", () => {
   for (const path of ["lib/hub/utils.ts", "lib/hub/string_helper.ts", "lib/hub/common/a.ts", "tests/misc.ts"]) {
     refused({ [path]: "" }, /name the concept/);

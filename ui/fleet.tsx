@@ -7,7 +7,7 @@ import { Ago } from "./time.tsx";
 
 /** What the list shows of a node. */
 export interface FleetNode {
-  readonly record: NodeRecord;
+  readonly record: NodeRecord & { readonly away?: "stopped" | "lost" | undefined };
   /** What runs there, by id of the command; in words, where they are known. */
   readonly runs: readonly { readonly id: string; readonly words: string | undefined }[];
   readonly samples: readonly Metrics[];
@@ -89,7 +89,7 @@ function NodeRow({ record, runs, samples }: FleetNode) {
 }
 
 /** Why the node is in its state, in words. */
-function Cause({ state, running }: Pick<FleetNode["record"], "state" | "running">) {
+function Cause({ state, running, away }: Pick<FleetNode["record"], "state" | "running" | "away">) {
   switch (state) {
     case "online":
       return <>ready for</>;
@@ -98,7 +98,9 @@ function Cause({ state, running }: Pick<FleetNode["record"], "state" | "running"
     case "draining":
       return <>takes no new commands for</>;
     case "offline":
-      return <>its agent stopped or its link is down, offline for</>;
+      return away === "stopped"
+        ? <>its agent was stopped, offline for</>
+        : <>not heard of: its machine, its agent or its link is down, offline for</>;
     default:
       return state satisfies never;
   }

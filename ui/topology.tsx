@@ -24,7 +24,7 @@ export function topologyFrame({ nodes: all, total, wrong }: FleetShown, linked: 
       {nodes.length === 0 && <Empty title={total === 0 ? "No machine has joined yet" : "No node matches"} />}
       {nodes.length > 0 && (
         <svg class="topology" viewBox={`0 0 ${WIDTH} ${height}`} role="group" aria-label="The hub and its nodes">
-          {nodes.map(({ record: { id, state, link, platform, slots, running } }, at) => {
+          {nodes.map(({ record: { id, state, away, link, platform, slots, running } }, at) => {
             const y = 8 + at * ROW + ROW / 2;
             const used = slots.total - slots.free;
             return (
@@ -35,7 +35,7 @@ export function topologyFrame({ nodes: all, total, wrong }: FleetShown, linked: 
                   <text x={String(NODES_X + 8)} y={String(y + 4)}>{shortened(id)}</text>
                 </a>
                 <text class="soft" x={String(NODES_X + 190)} y={String(y + 4)}>
-                  {state === "offline" ? "link down" : `${state}, ${linkText(link)}`}
+                  {state === "offline" ? (away === "stopped" ? "stopped" : "link down") : `${state}, ${linkText(link)}`}
                 </text>
                 <text class="soft" x={String(WIDTH - 8)} y={String(y + 4)} text-anchor="end">
                   {platform.os}/{platform.arch} · {used}/{slots.total} slots

@@ -7,6 +7,8 @@ export const NodeView = v.object({
   ...NodeRecord.entries,
   /** When it was last heard of. */
   seenAt: v.string(),
+  /** Why it is offline: somebody stopped its agent, or it was not heard of any more. */
+  away: v.optional(v.picklist(["stopped", "lost"])),
 });
 /** What the hub keeps of a node. */
 export type NodeView = v.InferOutput<typeof NodeView>;
@@ -51,7 +53,9 @@ export class Fleet {
     const before = this.#nodes.get(id);
     if (before === undefined || before.instance !== instance) return undefined;
     const since = before.state === state ? before.since : iso(now);
-    this.#nodes.set(id, { ...before, state, slots, queued, load, running, since, seenAt: iso(now) });
+    const { away: _, ...present } = before;
+    const stopped = state === "offline" ? { away: "stopped" as const } : {};
+    this.#nodes.set(id, { ...present, ...stopped, state, slots, queued, load, running, since, seenAt: iso(now) });
     const change: FleetChange | undefined = state !== "offline"
       ? joined(before, id, before.hostname)
       : before.state === "offline"
@@ -64,7 +68,7 @@ export class Fleet {
   lost(id: string, now: number): FleetChange | undefined {
     const before = this.#nodes.get(id);
     if (before === undefined || before.state === "offline") return undefined;
-    this.#nodes.set(id, { ...before, state: "offline", since: iso(now) });
+    this.#nodes.set(id, { ...before, state: "offline", since: iso(now), away: "lost" });
     return { type: "node_left", node: id, reason: `not heard of since ${before.seenAt}`, lostSince: before.seenAt };
   }
 }

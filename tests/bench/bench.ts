@@ -21,12 +21,14 @@ import { discover } from "./discover.ts";
 import { idleMemory } from "./idle_memory.ts";
 import { logBytes } from "./log_bytes.ts";
 import type { Measurement } from "./measurement.ts";
+import { pageClick } from "./page_click.ts";
+import { pageTabs } from "./page_tabs.ts";
 import { startUp } from "./start_up.ts";
 import { taskHello } from "./task_hello.ts";
 import { whichCheck } from "./which_check.ts";
 
 const MEASUREMENTS: readonly Measurement[] = [
-  ...[whichCheck, taskHello, startUp, logBytes, idleMemory, discover],
+  ...[whichCheck, taskHello, startUp, logBytes, idleMemory, discover, pageClick, pageTabs],
   ...[binaryStart, binaryMemory, binarySize],
 ];
 const BASELINE = new URL("./baseline.json", import.meta.url);

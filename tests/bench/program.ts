@@ -2,11 +2,13 @@
 import { fileURLToPath } from "node:url";
 
 /** A program of the folder `programs`. */
-export type ProgramName = "echo" | "empty" | "imports" | "pipe" | "replies" | "wait";
+export type ProgramName = "echo" | "empty" | "imports" | "lines" | "pipe" | "plain_page" | "replies" | "wait";
 
 /** A running program. Disposing it ends it. */
 export interface Program extends AsyncDisposable {
   readonly pid: number;
+  /** The first line that it printed. */
+  readonly line: string;
 }
 
 /** Where a program lies. */
@@ -27,13 +29,14 @@ export async function startProgram(name: ProgramName, args: readonly string[]): 
 export async function startCommand([program = "", ...args]: readonly string[]): Promise<Program> {
   const child = new Deno.Command(program, { args, stdin: "null", stdout: "piped" }).spawn();
   const reader = child.stdout.getReader();
-  const { done } = await reader.read();
+  const { done, value } = await reader.read();
   const read = (async () => {
     while (!(await reader.read()).done);
   })();
   if (done) throw new Error(`The program '${program}' ended with ${(await child.status).code} before it was ready`);
   return {
     pid: child.pid,
+    line: new TextDecoder().decode(value).split("\n")[0] ?? "",
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await Promise.all([child.status, read]);

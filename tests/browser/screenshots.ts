@@ -8,6 +8,7 @@
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { startBrowser, type Tab } from "./browser.ts";
+import { sendNote } from "../../lib/client/team.ts";
 import { startFleet } from "../fleet.ts";
 
 const TASKFILE = JSON.stringify({
@@ -56,6 +57,7 @@ const shoot = async (name: string) =>
 
 await when("document.documentElement.dataset.link === 'live'");
 await run(tab, "task run deploy --on tier=edge", "document.querySelector('.command-head .state-running') !== null");
+const deploying = page.url();
 await run(tab, "task run test --on ci-linux-2", "document.querySelector('.command-head .state-failed') !== null");
 await page.goto(origin);
 // Two samples make a line.
@@ -76,4 +78,23 @@ await shoot("command");
 await page.goto(`${origin}/commands`);
 await when("document.querySelectorAll('#commands tbody tr').length === 3");
 await shoot("commands");
+// Else its nodes would be waited for when they stop.
+await page.goto(deploying);
+await page.click("[data-post$=cancel]");
+await when("document.querySelector('.command-head .state-cancelled') !== null");
+await fleet.node("edge-oslo").agent[Symbol.asyncDispose]();
+await fleet.up.hub.alert("warning", "nats-server died and was started again");
+await sendNote(fleet.admin, "default", "team", "edge-oslo gets a new disk; back in ten minutes");
+await page.goto(`${origin}/alerts`);
+await when("document.querySelectorAll('.alert').length === 1");
+await shoot("alerts");
+await page.goto(`${origin}/team`);
+await when("document.querySelectorAll('.note').length === 1");
+await shoot("team");
+await page.goto(`${origin}/run`);
+await when("document.querySelectorAll('#offered a').length > 3");
+await shoot("run");
+await page.goto(`${origin}/?as=map`);
+await when("document.querySelectorAll('.topology a').length === 6");
+await shoot("topology");
 process.stdout.write(`${folder}\n`);

@@ -30,7 +30,11 @@ export interface ModelOptions {
 }
 
 /** A node as the hub tells of it: its record, and when it was last heard of. */
-export const ShownNode = v.object({ ...NodeRecord.entries, seenAt: v.optional(v.string()) });
+export const ShownNode = v.object({
+  ...NodeRecord.entries,
+  seenAt: v.optional(v.string()),
+  away: v.optional(v.picklist(["stopped", "lost"])),
+});
 /** A node as the hub tells of it. */
 export type ShownNode = v.InferOutput<typeof ShownNode>;
 
