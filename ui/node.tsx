@@ -15,7 +15,10 @@ export function nodeFrame({ record, samples }: FleetNode): Frame {
           <State of={state} /> <Ago at={since} />
         </Fact>
         <Fact name="Platform">{platform.os}/{platform.arch}, {hostname}</Fact>
-        <Fact name="xtask">{version}, {link.mode === "leaf" ? "leaf node" : "client"}</Fact>
+        <Fact name="xtask">
+          {version}, {link.mode === "leaf" ? "leaf node" : "client"}
+          {link.rttMs === undefined ? "" : `, ${link.rttMs.toFixed(1)} ms from its server`}
+        </Fact>
         <Fact name="Labels">{Object.keys(labels).length === 0 ? "none" : <LabelList labels={labels} />}</Fact>
         <Fact name="Slots">
           <Meter value={slots.total - slots.free} of={Math.max(1, slots.total)} label="slots busy" />{" "}

@@ -61,8 +61,8 @@ export function topologyFrame({ nodes: all, total, wrong }: FleetShown, linked: 
   return { id: "fleet", parts: [], html };
 }
 
-function linkText({ mode }: FleetShown["nodes"][number]["record"]["link"]): string {
-  return mode === "leaf" ? "leaf node" : "client";
+function linkText({ mode, rttMs }: FleetShown["nodes"][number]["record"]["link"]): string {
+  return `${mode === "leaf" ? "leaf node" : "client"}${rttMs === undefined ? "" : `, ${rttMs.toFixed(1)} ms`}`;
 }
 
 function shortened(id: string): string {

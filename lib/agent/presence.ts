@@ -47,6 +47,7 @@ export function startPresence(options: PresenceOptions): Presence {
   let registered = options.registered ? digestOf(record()) : undefined;
   let registering = false;
   let scheduled = false;
+  let rttMs: number | undefined;
   const announce = async (full: NodeRecord, digest: string) => {
     if (registering) return;
     registering = true;
@@ -77,8 +78,11 @@ export function startPresence(options: PresenceOptions): Presence {
       queued,
       load,
       running,
+      ...(rttMs === undefined ? {} : { rttMs }),
     };
     if (registered !== undefined) bus.publish(heartbeatSubject(id), JSON.stringify(heartbeat));
+    // Told by the next one. Where it fails there is no link, which is seen by other signs.
+    bus.rttMs().then((ms) => rttMs = Math.round(10 * ms) / 10, () => rttMs = undefined);
     if (digest !== registered && !signal.aborted) void announce(full, digest);
   };
   // Machines that were started together do not beat together.

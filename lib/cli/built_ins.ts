@@ -62,6 +62,7 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
             placeholder: "ID",
           },
           noAgent: flag("Do not make this machine a node"),
+          open: flag("Open the page in the browser"),
         },
       },
       loader: async () => (await processes()).up,

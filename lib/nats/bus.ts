@@ -49,6 +49,8 @@ export interface Bus extends AsyncDisposable {
   gather(subject: string, payload: string, signal: AbortSignal): AsyncIterable<Incoming>;
   /** Resolves when the server has everything that was published. */
   flush(): Promise<void>;
+  /** A round trip to the server, in ms. */
+  rttMs(): Promise<number>;
   /** Resolves when the connection is closed for good, with the reason where there is one. */
   closed(): Promise<Error | void>;
 }
@@ -158,6 +160,7 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds }: ConnectOption
       }
     },
     flush: () => connection.flush().catch((error) => Promise.reject(natsError(error))),
+    rttMs: () => connection.rtt().catch((error) => Promise.reject(natsError(error))),
     closed: () => connection.closed(),
     async [Symbol.asyncDispose]() {
       // Draining hands over what was published; with the link down there is nobody to hand it to.

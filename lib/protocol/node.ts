@@ -64,7 +64,11 @@ export const NodeRecord = v.object({
   state: NodeState,
   /** Since when it is in this state. */
   since: Time,
-  link: v.object({ mode: v.picklist(["client", "leaf"]) }),
+  link: v.object({
+    mode: v.picklist(["client", "leaf"]),
+    /** The last round trip to the server, in ms. */
+    rttMs: v.optional(v.number()),
+  }),
   /** Ids of the commands that run now. */
   running: v.array(v.string()),
 });
@@ -83,6 +87,8 @@ export const Heartbeat = v.object({
   queued: v.number(),
   load: Load,
   running: v.array(v.string()),
+  /** The last round trip to the server, in ms. */
+  rttMs: v.optional(v.number()),
 });
 /** What a node sends every 5 s. */
 export type Heartbeat = v.InferOutput<typeof Heartbeat>;

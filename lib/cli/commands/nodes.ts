@@ -51,7 +51,7 @@ export async function show(this: Shell, { json, context }: FleetFlags, id: strin
     ],
     ["load", load.one.toFixed(2)],
     ["version", node.version],
-    ["link", link.mode],
+    ["link", `${link.mode}${link.rttMs === undefined ? "" : `, ${link.rttMs.toFixed(1)} ms`}`],
     ["labels", labelText(labels) || "-"],
     ["slots", `${slots.free} of ${slots.total} free, ${node.queued} waiting`],
     ["running", running.join(" ") || "-"],

@@ -9,6 +9,7 @@ import { CAPABILITY_NAMES, type CapabilityName, isCapabilityName } from "../../c
 import { writeSecretFile } from "../../os/secret_file.ts";
 import { join, type Log, type NodeOptions, startNode, startUp, type Up } from "../../system.ts";
 import { assetPath } from "../assets.ts";
+import { openInBrowser } from "../browser.ts";
 import type { Shell } from "../shell.ts";
 import { type HttpFlags, httpOptions } from "./http.ts";
 import { untilStopped } from "../signals.ts";
@@ -31,6 +32,7 @@ export interface UpFlags extends NodeFlags, HttpFlags {
   readonly leafPort: number;
   readonly project?: readonly string[];
   readonly noAgent: boolean;
+  readonly open: boolean;
 }
 
 /** Starts a hub and stays until it is told to stop. */
@@ -59,6 +61,7 @@ export async function up(this: Shell, flags: UpFlags): Promise<void> {
   }
   if (json) this.print(JSON.stringify(summaryOf(this, running, options.dir)));
   else this.print(summaryText(this, running, options.dir));
+  if (flags.open) await openInBrowser(this, running.http.loginLink());
   await stop.until(running.failed);
   if (!json) this.note("Stopping: no new commands; running ones may finish …");
   await running.agent?.drain(stop.patience);

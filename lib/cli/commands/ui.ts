@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { XtaskError } from "../../protocol/error.ts";
 import { parseJson } from "../../protocol/parse.ts";
 import { type Log, startPage } from "../../system.ts";
+import { openInBrowser } from "../browser.ts";
 import type { Context } from "../contexts.ts";
 import type { Shell } from "../shell.ts";
 import { untilStopped } from "../signals.ts";
@@ -106,21 +107,4 @@ function logTo(shell: Shell, json: boolean): Log {
   return (part, level, message) => {
     shell.note(json ? JSON.stringify({ at: new Date().toISOString(), level, part, message }) : `${part}: ${message}`);
   };
-}
-
-/** By what each system has for it. */
-async function openInBrowser(shell: Shell, url: string): Promise<void> {
-  const [program, ...args] = Deno.build.os === "darwin"
-    ? ["open", url]
-    : Deno.build.os === "windows"
-    ? ["rundll32", "url.dll,FileProtocolHandler", url]
-    : ["xdg-open", url];
-  try {
-    const { success } = await new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" })
-      .output();
-    if (success) return;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  shell.note("No browser could be opened from here: open the link above in one");
 }
