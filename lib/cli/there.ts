@@ -1,6 +1,6 @@
 /** Runs a command on nodes of the fleet and shows what happens: output live and prefixed, then a summary. */
 import { wireForm } from "../capability/define.ts";
-import type { Answer, Fleet } from "../client/fleet.ts";
+import type { Answer, Ask, Fleet } from "../client/fleet.ts";
 import { placeOn } from "../client/place.ts";
 import { ERROR_CODES, type XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
@@ -15,7 +15,7 @@ import type { Shell } from "./shell.ts";
 export async function executeThere(shell: Shell, typed: Typed): Promise<void> {
   const { placement, capability, verb, input } = typed;
   await using fleet = await shell.connect(placement.context);
-  const nodes = await nodesFor(shell, fleet, typed);
+  const { nodes, offline } = await placeOn(fleet, capability.name, placement);
   const id = placement.id ?? newCommandId();
   const deadline = deadlineOf(placement);
   const definition = capability.verbs[verb];
@@ -25,13 +25,19 @@ export async function executeThere(shell: Shell, typed: Typed): Promise<void> {
   // Refused here, a mistake costs no round trip to every node.
   parse(definition.input, input, `input of ${capability.name}.${verb}`);
   const read = definition.effect === "read";
-  const report = createReport(shell, { id, nodes, json: placement.json });
-  const { answers } = await fleet.ask({
+  const asked = {
     capability: capability.name,
     ...wireForm(definition, verb, input),
-    nodes,
     id,
     ...(deadline === undefined ? {} : { deadline }),
+  };
+  if (placement.queue && offline.length > 0) await leave(shell, fleet, { ...asked, nodes: offline }, placement.json);
+  else for (const node of offline) shell.note(`${node} is offline and left out; --queue leaves the command for it`);
+  if (nodes.length === 0) return;
+  const report = createReport(shell, { id, nodes, json: placement.json });
+  const { answers } = await fleet.ask({
+    ...asked,
+    nodes,
     // What runs for a while is followed from its first line on; what only reads answers at once.
     ...(read ? {} : { waitMs: 0 }),
   });
@@ -83,8 +89,10 @@ export async function watch(
 /** A run gets its grace to end before the node answers. */
 const CANCEL_MS = 15_000;
 
-async function nodesFor(shell: Shell, fleet: Fleet, { placement, capability }: Typed): Promise<readonly string[]> {
-  const { nodes, offline } = await placeOn(fleet, capability.name, placement);
-  for (const id of offline) shell.note(`${id} is offline and left out`);
-  return nodes;
+/** Leaves a command at the hub for nodes that are away. */
+async function leave(shell: Shell, fleet: Fleet, ask: Omit<Ask, "waitMs">, json: boolean): Promise<void> {
+  const { id, nodes, deadline } = await fleet.queue(ask);
+  if (json) return shell.print(JSON.stringify({ type: "queued", id, nodes, deadline }));
+  shell.note(`${nodes.join(", ")} ${nodes.length === 1 ? "is" : "are"} away: ${id} waits at the hub until ${deadline}`);
+  shell.note(`  how it stands: xtask commands show ${id}    take it back: xtask commands cancel ${id}`);
 }

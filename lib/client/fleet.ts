@@ -6,6 +6,7 @@ import { XtaskError } from "../protocol/error.ts";
 import { isId, newCommandId } from "../protocol/id.ts";
 import { NodeRecord } from "../protocol/node.ts";
 import { parseJson, type Schema } from "../protocol/parse.ts";
+import { Queued } from "../protocol/queue.ts";
 import { HEADER, Reply } from "../protocol/run.ts";
 import { selectsOneNode } from "../protocol/selector.ts";
 import { commandSubject, DISCOVER, hubSubject } from "../protocol/subjects.ts";
@@ -53,6 +54,12 @@ export interface Fleet extends AsyncDisposable {
   nodes(select?: string): Promise<NodeRecord[]>;
   /** Asks each node, and resolves when all have answered or cannot. */
   ask(ask: Ask): Promise<Asked>;
+  /**
+   * Leaves a command at the hub for nodes that are away: each is given it when it is back.
+   *
+   * @throws {XtaskError} `invalid`, `exhausted` where too many wait already, `unavailable`
+   */
+  queue(ask: Omit<Ask, "waitMs">): Promise<Queued>;
   /** What happens to a command, until every node's run has ended and all its output has come. */
   follow(id: string, nodes: readonly string[], signal?: AbortSignal): AsyncIterable<FollowEvent>;
   /** Asks the hub. */
@@ -96,6 +103,8 @@ export async function connectFleet(options: FleetOptions): Promise<Fleet> {
     async ask({ nodes, id = newCommandId(), ...ask }) {
       return { id, answers: await Promise.all(nodes.map((node) => askNode(bus, node, id, ask))) };
     },
+    queue: ({ id = newCommandId(), deadline, ...ask }) =>
+      hub("command", "queue", { id, ...ask, ...(deadline && { deadline: deadline.toISOString() }) }, Queued),
     follow: (id, nodes, signal) => follow(bus, id, nodes, signal),
     [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
   };

@@ -8,6 +8,8 @@ import { best, type Fleet } from "./fleet.ts";
 export interface Wanted {
   readonly on?: string;
   readonly any?: string;
+  /** Whether a node that is away may be meant alone. */
+  readonly queue?: boolean;
 }
 
 /** Where it goes. */
@@ -22,16 +24,16 @@ export interface Placed {
  *
  * @throws {XtaskError} `not_found` where the selector means no node, `unavailable` where none that it means can take it now
  */
-export async function placeOn(fleet: Fleet, capability: string, { on, any }: Wanted): Promise<Placed> {
+export async function placeOn(fleet: Fleet, capability: string, { on, any, queue = false }: Wanted): Promise<Placed> {
   // One id needs no looking up: the node itself answers, or nobody does.
-  const one = on === undefined ? undefined : selectsOneNode(on);
+  const one = on === undefined || queue ? undefined : selectsOneNode(on);
   if (one !== undefined) return { nodes: [one], offline: [] };
   const select = on ?? any ?? "all";
   const matching = await fleet.nodes(select);
   const able = matching.filter(({ capabilities }) => capabilities.some(({ name }) => name === capability));
   const here = able.filter(({ state }) => state !== "offline");
   const takes = any === undefined ? here : bestOf(here);
-  if (takes.length > 0) {
+  if (takes.length > 0 || (queue && any === undefined && able.length > 0)) {
     return {
       nodes: takes.map(({ id }) => id),
       offline: able.filter((node) => !here.includes(node)).map(({ id }) => id),

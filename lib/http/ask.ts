@@ -19,6 +19,8 @@ export interface Wish {
   readonly any?: string | undefined;
   readonly id?: string | undefined;
   readonly deadline?: Date | undefined;
+  /** Nodes that are away are given it when they are back. @default {false} */
+  readonly queue?: boolean | undefined;
   /** How long each node holds its answer back for a result, in ms. @default {0} */
   readonly waitMs?: number;
 }
@@ -30,6 +32,8 @@ export const Taken = v.object({
   nodes: v.array(v.string()),
   /** Nodes that are meant and are not there. */
   offline: v.array(v.string()),
+  /** Those of them that it waits for at the hub. */
+  queued: v.array(v.string()),
   refused: v.array(v.object({ node: v.string(), error: WireError })),
   /** Of the runs that ended within the wait, where there was one. */
   results: v.optional(v.array(Result)),
@@ -44,7 +48,7 @@ export type Taken = v.InferOutput<typeof Taken>;
  * refusal where no node took it
  */
 export async function askFor(fleet: Fleet, wish: Wish): Promise<Taken> {
-  const { capability, verb, input, on, any, id = newCommandId(), deadline, waitMs = 0 } = wish;
+  const { capability, verb, input, on, any, id = newCommandId(), deadline, queue = false, waitMs = 0 } = wish;
   const definition = Object.hasOwn(capability.verbs, verb) ? capability.verbs[verb] : undefined;
   if (definition === undefined) {
     throw new XtaskError("not_found", `${capability.name} has no verb '${verb}'`, {
@@ -52,23 +56,25 @@ export async function askFor(fleet: Fleet, wish: Wish): Promise<Taken> {
     });
   }
   parse(definition.input, input, `input of ${capability.name}.${verb}`);
-  const { nodes, offline } = await placeOn(fleet, capability.name, wanted(await onlyNode(fleet, on, any), any));
-  const { answers } = await fleet.ask({
+  const place = { ...wanted(await onlyNode(fleet, on, any), any), queue };
+  const { nodes, offline } = await placeOn(fleet, capability.name, place);
+  const asked = {
     capability: capability.name,
     ...wireForm(definition, verb, input),
-    nodes,
     id,
     ...(deadline === undefined ? {} : { deadline }),
-    waitMs,
-  });
+  };
+  const queued = queue && offline.length > 0 ? (await fleet.queue({ ...asked, nodes: offline })).nodes : [];
+  const { answers } = await fleet.ask({ ...asked, nodes, waitMs });
   const refused = answers.flatMap(({ node, error }) => error === undefined ? [] : [{ node, error }]);
   const [first] = refused;
-  if (first !== undefined && refused.length === answers.length) throw first.error;
+  if (first !== undefined && refused.length === answers.length && queued.length === 0) throw first.error;
   const replies = answers.flatMap(({ reply }) => reply === undefined ? [] : [reply]);
   return {
     id,
     nodes: answers.flatMap(({ node, error }) => error === undefined ? [node] : []),
     offline: [...offline],
+    queued: [...queued],
     refused: refused.map(({ node, error }) => ({ node, error: error.toWire() })),
     ...(waitMs === 0 ? {} : { results: replies.filter((reply) => "finishedAt" in reply) }),
   };

@@ -9,6 +9,7 @@ import { XtaskError } from "../protocol/error.ts";
 import type { Health } from "../protocol/health.ts";
 import { CommandId } from "../protocol/id.ts";
 import { parseJson } from "../protocol/parse.ts";
+import { QueueInput } from "../protocol/queue.ts";
 import { CancelReply, type CommandRecord } from "../protocol/run.ts";
 import { parseSelector } from "../protocol/selector.ts";
 import { HUB_ANY, JOIN_ANY, lastToken, runSubject } from "../protocol/subjects.ts";
@@ -18,6 +19,7 @@ import type { Alarm } from "./alerts/alarm.ts";
 import { ALERT_ANSWERS } from "./alerts/answers.ts";
 import type { Commands } from "./commands.ts";
 import type { Fleet, NodeView } from "./fleet.ts";
+import type { Queue } from "./queue.ts";
 
 /** What the answers come from. */
 export interface AnswersOptions {
@@ -26,6 +28,7 @@ export interface AnswersOptions {
   readonly fleet: Fleet;
   readonly commands: Commands;
   readonly alarm: Alarm;
+  readonly queue: Queue;
   readonly records: Bucket<CommandRecord>;
   readonly invites: Bucket<Invitation>;
   readonly invite: (role: InviteRole) => Promise<{ readonly token: string; readonly expiresAt: number }>;
@@ -60,11 +63,16 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     commands: commands.list(parseJson(ListInput, text, "input of command.list")),
   }),
   "command.show": (text, options) => find(parseJson(ById, text, "input of command.show").id, options),
+  "command.queue": (text, { queue, by }) => queue.add(parseJson(QueueInput, text, "input of command.queue"), by),
   "command.cancel": async (text, options) => {
     const { id, runs } = await find(parseJson(ById, text, "input of command.cancel").id, options);
     const outcomes = await Promise.all(
       Object.entries(runs).map(async ([node, { state }]) => {
-        const outcome = isTerminal(state) ? "already_done" : await cancelOn(options.bus, node, id);
+        const outcome = isTerminal(state)
+          ? "already_done"
+          : await options.queue.withdraw(id, node)
+          ? "cancelled"
+          : await cancelOn(options.bus, node, id);
         return [node, outcome] as const;
       }),
     );

@@ -2,10 +2,14 @@
 import type { Event } from "../protocol/event.ts";
 import { XtaskError } from "../protocol/error.ts";
 import type { CommandRecord } from "../protocol/run.ts";
-import { applyEvent, type CommandEvent, isCommandEvent } from "../protocol/projection.ts";
+import { applyEvent, type CommandEvent, isCommandEvent, mayTell } from "../protocol/projection.ts";
+import { timeOfUlid } from "../protocol/ulid.ts";
 
 /** Newest commands kept in memory; older ones stay in the stream. */
 const KEPT_MAX = 5_000;
+
+/** Older ones may have waited for their node. */
+const YOUNG_MS = 5 * 60_000;
 
 /** Which commands are wanted. */
 export interface CommandQuery {
@@ -33,10 +37,10 @@ export class Commands {
   apply(event: Event, sequence: number, author: string, stored?: CommandRecord): void {
     this.applied = Math.max(this.applied, sequence);
     if (!isCommandEvent(event)) return;
-    if (event.node !== author) {
+    const before = this.#records.get(event.command) ?? this.#changed.get(event.command) ?? stored;
+    if (!mayTell(author, event, before)) {
       throw new XtaskError("forbidden", `An event about a run on '${event.node}' came from '${author}'`);
     }
-    const before = this.#records.get(event.command) ?? this.#changed.get(event.command) ?? stored;
     const record = applyEvent(before, event);
     this.#records.set(event.command, record);
     this.#changed.set(event.command, record);
@@ -48,7 +52,12 @@ export class Commands {
 
   /** Whether the event goes on with a command that is not in memory: its record has to be looked up first. */
   lacks(event: Event): event is CommandEvent {
-    if (!isCommandEvent(event) || event.type === "command_accepted") return false;
+    if (!isCommandEvent(event)) return false;
+    // The first word of nearly every command; of one that waited for long it is not.
+    if (
+      ["command_accepted", "command_queued"].includes(event.type) &&
+      Date.parse(event.at) - timeOfUlid(event.command) < YOUNG_MS
+    ) return false;
     return !this.#records.has(event.command) && !this.#changed.has(event.command);
   }
 

@@ -9,11 +9,15 @@ import { pause } from "../os/pause.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { AlertRecord } from "../protocol/alert.ts";
 import { type Alert, Event } from "../protocol/event.ts";
-import { INVITE_MS } from "../protocol/limits.ts";
+import { USER_HEADER } from "../protocol/by.ts";
+import { HUB_AUTHOR } from "../protocol/id.ts";
+import { INVITE_MS, QUEUE_MS_MAX } from "../protocol/limits.ts";
 import { Heartbeat, NodeRecord } from "../protocol/node.ts";
 import { parseJson } from "../protocol/parse.ts";
-import { CommandRecord } from "../protocol/run.ts";
+import { Waiting } from "../protocol/queue.ts";
+import { CommandRecord, HEADER } from "../protocol/run.ts";
 import {
+  commandSubject,
   DISCOVER,
   HEARTBEATS,
   lastToken,
@@ -29,6 +33,7 @@ import { answerHub } from "./answers.ts";
 import { Commands } from "./commands.ts";
 import { isCommandEvent } from "../protocol/projection.ts";
 import { Fleet, type FleetChange, NodeView } from "./fleet.ts";
+import { openQueue } from "./queue.ts";
 
 /** Options of {@linkcode startHub}. */
 export interface HubOptions {
@@ -65,8 +70,8 @@ const ALERTS_TTL_MS = 90 * 24 * 60 * 60 * 1000;
 const TICK_MS = 5_000;
 /** A living node answers well within this. */
 const ASK_MS = 2_000;
-/** Author of what the hub itself reports; a reserved id, so no node can have it. */
-const AUTHOR = "hub";
+/** It journals a command before it answers. */
+const GIVE_MS = 10_000;
 
 /** Starts the hub. It answers when this resolves. */
 export async function startHub(options: HubOptions): Promise<Hub> {
@@ -87,7 +92,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       return view?.state === "offline" ? Date.parse(view.seenAt) : undefined;
     },
     now,
-    tell: (alert) => tellAlert(bus, AUTHOR, alert, stop.signal),
+    tell: (alert) => tellAlert(bus, HUB_AUTHOR, alert, stop.signal),
     log,
   });
 
@@ -95,10 +100,23 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const payload = new TextEncoder().encode(JSON.stringify(event));
     return publishStored(
       bus,
-      { subject: upEvent(AUTHOR, event.type), headers: {}, payload },
+      { subject: upEvent(HUB_AUTHOR, event.type), headers: {}, payload },
       `hub.${crypto.randomUUID()}`,
     );
   };
+  const queue = await openQueue({
+    bucket: await openBucket(bus, { name: BUCKET.queue, schema: Waiting, ttlMs: QUEUE_MS_MAX }),
+    give: (waiting) => giveTo(bus, waiting),
+    async tell(event) {
+      // Known at once, so that whoever left a command can take it back; the event itself comes by the stream.
+      if (isCommandEvent(event) && !commands.lacks(event)) commands.apply(event, 0, HUB_AUTHOR);
+      await tell(event);
+    },
+    isThere: (node) => takesCommands(fleet.get(node)?.state),
+    now,
+    log,
+  });
+  stack.defer(() => queue.settled());
   const told = (change: FleetChange | undefined) => {
     if (change === undefined) return;
     const { type, node, reason, lostSince } = change;
@@ -139,6 +157,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       told(beat.change);
       await save(node);
     }
+    if (takesCommands(state)) queue.nodeIsThere(node);
   };
   const quietly = (what: string, handle: (message: Incoming) => Promise<void>) => (message: Incoming) =>
     handle(message).catch((error) => log("warn", `${what}: ${(error as Error).message}`));
@@ -173,7 +192,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const ticking = (async () => {
     while (!stop.signal.aborted) {
       await pause(TICK_MS, stop.signal);
-      if (bus.up) alarm.tick();
+      if (!bus.up) continue;
+      alarm.tick();
+      queue.tick();
     }
   })();
 
@@ -183,7 +204,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     return { token, expiresAt: invitation.expiresAt };
   };
   stack.use(
-    answerHub({ bus, keys, fleet, commands, alarm, records, invites, invite, address: options.address, now }),
+    answerHub({ bus, keys, fleet, commands, alarm, queue, records, invites, invite, address: options.address, now }),
   );
   await bus.flush();
 
@@ -211,13 +232,34 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     },
     invite,
     alert: (severity, message) =>
-      tellAlert(bus, AUTHOR, { at: new Date(now()).toISOString(), node: AUTHOR, severity, message }, stop.signal),
+      tellAlert(
+        bus,
+        HUB_AUTHOR,
+        { at: new Date(now()).toISOString(), node: HUB_AUTHOR, severity, message },
+        stop.signal,
+      ),
     async [Symbol.asyncDispose]() {
       stop.abort();
       await owned[Symbol.asyncDispose]();
       await Promise.all([following, writing, ticking]);
     },
   };
+}
+
+const takesCommands = (state: NodeRecord["state"] | undefined) => state === "online" || state === "busy";
+
+/** Asks a node for what waited for it, as whoever asked at first; resolves when it has taken it. */
+async function giveTo(bus: Bus, { node, capability, verb, input, by, id, deadline }: Waiting): Promise<void> {
+  const author = by?.proven ? by.user : undefined;
+  await bus.request(commandSubject(node, capability, verb, author), JSON.stringify(input), {
+    timeoutMs: GIVE_MS,
+    headers: {
+      [HEADER.commandId]: id,
+      [HEADER.deadline]: deadline,
+      [HEADER.wait]: "0",
+      ...(by === undefined ? {} : { [USER_HEADER]: by.user }),
+    },
+  });
 }
 
 /** @throws {XtaskError} `conflict` where another living agent holds the id */

@@ -11,6 +11,7 @@ export const BUCKET = {
   commands: "xtask_commands",
   invites: "xtask_invites",
   alerts: "xtask_alerts",
+  queue: "xtask_queue",
 } as const;
 
 /** Options of {@linkcode openBucket}. */
@@ -27,6 +28,7 @@ export interface BucketOptions<T> {
 export interface Bucket<T> {
   get(key: string): Promise<T | undefined>;
   put(key: string, value: T): Promise<void>;
+  delete(key: string): Promise<void>;
   /** @throws {XtaskError} `conflict` where the key has a value already */
   create(key: string, value: T): Promise<void>;
   /** All values there are now. One that its schema refuses is left out: it is of another version, and can be rebuilt. */
@@ -53,6 +55,7 @@ export async function openBucket<T>(bus: Bus, options: BucketOptions<T>): Promis
         : parseJson(schema, entry.string(), `value of ${name}`);
     },
     put: async (key, value) => void await converting(() => bucket.put(key, JSON.stringify(value))),
+    delete: async (key) => void await converting(() => bucket.purge(key)),
     create: async (key, value) => void await converting(() => bucket.create(key, JSON.stringify(value))),
     entries: () => converting(() => entriesOf(bucket, schema)),
   };

@@ -21,11 +21,21 @@ export const Event = v.variant("type", [
     input: v.optional(v.unknown()),
     by: v.optional(By),
   }),
+  /** It waits at the hub until its node is there; the hub says so. */
+  v.object({
+    type: v.literal("command_queued"),
+    ...ofCommand,
+    capability: v.string(),
+    verb: v.string(),
+    input: v.optional(v.unknown()),
+    by: v.optional(By),
+    deadline: Time,
+  }),
   v.object({ type: v.literal("command_started"), ...ofCommand }),
   v.object({
     type: v.literal("command_result"),
     ...ofCommand,
-    state: v.picklist(["succeeded", "failed", "cancelled", "interrupted", "expired"]),
+    state: v.picklist(["succeeded", "failed", "cancelled", "interrupted", "refused", "expired"]),
     exitCode: v.optional(v.number()),
     durationMs: v.number(),
     error: v.optional(WireError),

@@ -12,6 +12,9 @@ export const RESERVED_IDS: ReadonlySet<string> = new Set(
     "constructor prototype").split(" "),
 );
 
+/** Author of what the hub itself reports; a reserved id, so no node can have it. */
+export const HUB_AUTHOR = "hub";
+
 const ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 
 /** A node, project or user id: `[a-z0-9][a-z0-9_-]{0,62}` and none of {@linkcode RESERVED_IDS}. */

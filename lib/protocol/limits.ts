@@ -60,6 +60,16 @@ export const ALERTS_MAX = 1_000;
 export const ALERT_MUTE_MS_MAX = 30 * 24 * 60 * 60_000;
 /** An invitation may be used within this long. */
 export const INVITE_MS = 15 * 60_000;
+/** A command waits for a node that is away for this long, unless its deadline is sooner… */
+export const QUEUE_MS_DEFAULT = 7 * 24 * 60 * 60_000;
+/** …or later: never for longer than this. */
+export const QUEUE_MS_MAX = 90 * 24 * 60 * 60_000;
+/** Nodes that one command may wait for. */
+export const WAITING_NODES_MAX = 1_000;
+/** Commands that wait for one node… */
+export const WAITING_PER_NODE_MAX = 1_000;
+/** …and for all nodes together. */
+export const WAITING_MAX = 20_000;
 /** A login link to the page may be used within this long, once. */
 export const LOGIN_LINK_MS = 10 * 60_000;
 /** Login links that wait to be used; the oldest goes for one more. */

@@ -4,7 +4,8 @@ import { Id } from "./id.ts";
 import { LABELS_MAX, TASKS_ADVERTISED_MAX } from "./limits.ts";
 import { Platform } from "./platform.ts";
 
-const Token = v.pipe(v.string(), v.maxLength(63));
+/** A word of a subject. */
+export const Token = v.pipe(v.string(), v.maxLength(63));
 /** RFC 3339, UTC. */
 export const Time = v.pipe(v.string(), v.isoTimestamp());
 

@@ -1,5 +1,6 @@
 /** Records of commands as the events tell them. Pure: `(record, event) → record`, in any order and any number of times. */
 import type { Event } from "./event.ts";
+import { HUB_AUTHOR } from "./id.ts";
 import type { CommandRecord } from "./run.ts";
 import { movesForward, type State } from "./state.ts";
 
@@ -12,6 +13,18 @@ export function isCommandEvent(event: Event): event is CommandEvent {
 }
 
 type Run = CommandRecord["runs"][string];
+
+/**
+ * Whether an author may tell this of a command. A node tells of its own runs, and the hub of what has not reached its node
+ * yet: that it waits, and how that ended.
+ */
+export function mayTell(author: string, event: CommandEvent, record: CommandRecord | undefined): boolean {
+  if (event.node === author) return true;
+  if (author !== HUB_AUTHOR) return false;
+  if (event.type === "command_queued") return true;
+  const known = record !== undefined && Object.hasOwn(record.runs, event.node) ? record.runs[event.node] : undefined;
+  return event.type === "command_result" && (known === undefined || known.state === "queued");
+}
 
 /**
  * The record after one more event. Repeats and late events change nothing: states only move forward.
@@ -31,7 +44,7 @@ export function applyEvent(record: CommandRecord | undefined, event: CommandEven
   const { command, node, at, attempt } = event;
   const before = record ?? { id: command, capability: "", verb: "", acceptedAt: at, updatedAt: at, runs: {} };
   const run = Object.hasOwn(before.runs, node) ? before.runs[node] : undefined;
-  const about = event.type === "command_accepted"
+  const about = event.type === "command_accepted" || event.type === "command_queued"
     ? {
       capability: event.capability,
       verb: event.verb,
@@ -91,6 +104,8 @@ function applyToRun(run: Run | undefined, event: CommandEvent, attempt: number):
 
 function stateOf(event: CommandEvent): State {
   switch (event.type) {
+    case "command_queued":
+      return "queued";
     case "command_accepted":
       return "accepted";
     case "command_started":

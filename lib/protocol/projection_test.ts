@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { newCommandId } from "./id.ts";
 import type { CommandRecord } from "./run.ts";
 import { isTerminal, movesForward, type State } from "./state.ts";
-import { applyEvent, type CommandEvent, mergeRecords } from "./projection.ts";
+import { applyEvent, type CommandEvent, mayTell, mergeRecords } from "./projection.ts";
 
 const COMMAND = newCommandId(1_700_000_000_000);
 const at = (second: number) => new Date(1_767_225_600_000 + second * 1_000).toISOString();
@@ -136,4 +136,27 @@ Deno.test("of what two have heard, neither takes back what the other knows", () 
       }
     }
   }));
+});
+
+Deno.test("of what has not reached its node the hub may tell; of a run, its node alone", () => {
+  const about = { at: "2026-01-01T00:00:00.000Z", node: "n1", command: "01JAAAAAAAAAAAAAAAAAAAAAAA", attempt: 1 };
+  const queued = {
+    type: "command_queued" as const,
+    ...about,
+    capability: "task",
+    verb: "run",
+    deadline: "2026-01-02T00:00:00.000Z",
+  };
+  const started = { type: "command_started" as const, ...about };
+  const ended = { type: "command_result" as const, ...about, state: "expired" as const, durationMs: 0 };
+  const waiting = applyEvent(undefined, queued);
+  const running = applyEvent(waiting, started);
+  assert.equal(waiting.runs.n1?.state, "queued");
+  assert.equal(applyEvent(running, queued).runs.n1?.state, "running", "late word of the waiting takes nothing back");
+  for (const event of [queued, started, ended]) {
+    assert.ok(mayTell("n1", event, running));
+    assert.ok(!mayTell("n2", event, waiting));
+  }
+  assert.ok(mayTell("hub", queued, undefined) && mayTell("hub", ended, waiting) && mayTell("hub", ended, undefined));
+  assert.ok(!mayTell("hub", started, waiting) && !mayTell("hub", ended, running));
 });

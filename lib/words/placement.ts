@@ -9,6 +9,8 @@ export interface Placement {
   /** The best one of them. */
   readonly any?: string;
   readonly json: boolean;
+  /** Nodes that are away are given it when they are back. */
+  readonly queue?: boolean;
   readonly detach: boolean;
   readonly deadline?: string;
   readonly id?: string;

@@ -30,6 +30,12 @@ const PLACEMENT_FLAGS = {
     withNegated: false,
     brief: "Print one JSON object a line, and nothing else",
   },
+  queue: {
+    kind: "boolean",
+    default: false,
+    withNegated: false,
+    brief: "Where a node is away, leave the command at the hub for it",
+  },
   detach: { kind: "boolean", default: false, withNegated: false, brief: "Print the command's id and leave it running" },
   deadline: {
     kind: "parsed",

@@ -23,6 +23,7 @@ const Structured = v.strictObject({
   input: v.optional(v.record(v.string(), v.unknown()), {}),
   target: v.pipe(v.string(), v.description("A selector: all, an id, or terms such as os=linux,has=docker")),
   id: v.optional(v.pipe(CommandId, v.description("The same id runs once, however often it is asked"))),
+  queue: v.optional(v.pipe(v.boolean(), v.description("Leave it at the hub for nodes that are away"))),
   project: v.optional(v.string()),
 });
 const Asked = v.union([Words, Structured]);
@@ -121,10 +122,11 @@ async function wishOf(body: v.InferOutput<typeof Asked>): Promise<Wish> {
       any,
       id: id === undefined ? undefined : parse(CommandId, id, "--id"),
       deadline: deadlineOf(placement),
+      queue: placement.queue,
     };
   }
-  const { capability: name, verb, input, target, id } = body;
-  return { capability: await capabilityOf(name), verb, input, on: target, id };
+  const { capability: name, verb, input, target, id, queue } = body;
+  return { capability: await capabilityOf(name), verb, input, on: target, id, queue };
 }
 
 /** The same again, where it did not succeed; everywhere where it did, or where all are wanted. */

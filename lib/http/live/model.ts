@@ -14,7 +14,7 @@ import { COMMANDS_SHOWN_MAX } from "../../protocol/limits.ts";
 import { Metrics } from "../../protocol/metrics.ts";
 import { Heartbeat, NodeRecord } from "../../protocol/node.ts";
 import { parseJson } from "../../protocol/parse.ts";
-import { applyEvent, isCommandEvent, mergeRecords } from "../../protocol/projection.ts";
+import { applyEvent, isCommandEvent, mayTell, mergeRecords } from "../../protocol/projection.ts";
 import { CommandRecord } from "../../protocol/run.ts";
 import { eventsOf, HEARTBEATS, lastToken, METRICS_ANY } from "../../protocol/subjects.ts";
 import { type AgentLogs, followAgentLogs } from "./agent_logs.ts";
@@ -143,7 +143,8 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
       const event = parseJson(Event, message.text(), "event");
       if (!isCommandEvent(event)) return wanted.resolve();
       // The server says whose prefix it came under: nobody tells of another node's run.
-      if (lastToken(message.header("Nats-Subject") ?? "") !== event.node) return;
+      const author = lastToken(message.header("Nats-Subject") ?? "");
+      if (!mayTell(author, event, commands.get(event.command))) return;
       heard.commands.add(event.command);
       commands.set(event.command, applyEvent(commands.get(event.command), event));
       if (commands.size > COMMANDS_SHOWN_MAX) commands = bounded(commands);
