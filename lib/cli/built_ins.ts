@@ -1,7 +1,6 @@
 /** The commands beside the capabilities. Each is loaded when it is run. */
 import { buildCommand, buildRouteMap, type Command, type CommandContext, type RouteMap } from "@stricli/core";
 import {
-  ALERT_KEY,
   COMMAND_ID,
   flag,
   fleet,
@@ -9,7 +8,6 @@ import {
   json,
   list,
   nodeFlags,
-  NOTE_WORDS,
   number,
   one,
   optionalText,
@@ -17,6 +15,7 @@ import {
   streamFlags,
   text,
 } from "./flags.ts";
+import { PEOPLE } from "./people.ts";
 import type { Shell } from "./shell.ts";
 
 type Context = Shell & CommandContext;
@@ -26,8 +25,7 @@ const processes = (): Promise<typeof import("./commands/processes.ts")> => impor
 const nodes = (): Promise<typeof import("./commands/nodes.ts")> => import("./commands/nodes.ts" as string);
 const commands = (): Promise<typeof import("./commands/commands.ts")> => import("./commands/commands.ts" as string);
 const streams = (): Promise<typeof import("./commands/streams.ts")> => import("./commands/streams.ts" as string);
-const alerts = (): Promise<typeof import("./commands/alerts.ts")> => import("./commands/alerts.ts" as string);
-const team = (): Promise<typeof import("./commands/team.ts")> => import("./commands/team.ts" as string);
+const hub = (): Promise<typeof import("./commands/hub.ts")> => import("./commands/hub.ts" as string);
 const doctor = (): Promise<typeof import("./commands/doctor.ts")> => import("./commands/doctor.ts" as string);
 const completions = (): Promise<typeof import("./commands/completions.ts")> =>
   import("./commands/completions.ts" as string);
@@ -207,74 +205,20 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
       },
       loader: async () => (await streams()).metrics,
     }),
-  alerts: () =>
+  ...PEOPLE,
+  hub: () =>
     buildRouteMap({
-      docs: { brief: "What a person should know: watch it, list it, acknowledge, mute" },
-      defaultCommand: "watch",
+      docs: { brief: "This machine's hub as a whole: back it up while it runs, make it again of a backup" },
       routes: {
-        watch: buildCommand({
-          docs: { brief: "Watch alerts as they come and end" },
-          parameters: { flags: streamFlags },
-          loader: async () => (await streams()).alerts,
+        backup: buildCommand({
+          docs: { brief: "Write the hub's keys and all it keeps into a new folder" },
+          parameters: { flags: { json }, positional: one("A folder that is not there yet", "FOLDER") },
+          loader: async () => (await hub()).backup,
         }),
-        ls: buildCommand({
-          docs: { brief: "List those that are open" },
-          parameters: { flags: { ...fleet, all: flag("Those that are over as well") } },
-          loader: async () => (await alerts()).list,
-        }),
-        ack: buildCommand({
-          docs: { brief: "Say that you have seen one" },
-          parameters: { flags: fleet, positional: ALERT_KEY },
-          loader: async () => (await alerts()).acknowledge,
-        }),
-        mute: buildCommand({
-          docs: { brief: "Tell nobody of it for a while, however often it comes" },
-          parameters: {
-            flags: {
-              ...fleet,
-              for: { kind: "parsed", parse: text, default: "24h", brief: "For how long", placeholder: "DURATION" },
-            },
-            positional: ALERT_KEY,
-          },
-          loader: async () => (await alerts()).mute,
-        }),
-        unmute: buildCommand({
-          docs: { brief: "Let it be told again" },
-          parameters: { flags: fleet, positional: ALERT_KEY },
-          loader: async () => (await alerts()).unmute,
-        }),
-      },
-    }),
-  team: () =>
-    buildRouteMap({
-      docs: { brief: "The people of the project: who is here, what they tell each other" },
-      defaultCommand: "ls",
-      routes: {
-        ls: buildCommand({
-          docs: { brief: "Who is here" },
-          parameters: { flags: fleet },
-          loader: async () => (await team()).list,
-        }),
-        watch: buildCommand({
-          docs: { brief: "What was told, and what is, with you as one who is here" },
-          parameters: { flags: { ...fleet, since: streamFlags.since, noFollow: streamFlags.noFollow } },
-          loader: async () => (await team()).watch,
-        }),
-        say: buildCommand({
-          docs: { brief: "Tell the team something" },
-          parameters: {
-            flags: {
-              ...fleet,
-              to: { kind: "parsed", parse: text, default: "team", brief: "To one user instead", placeholder: "USER" },
-            },
-            positional: NOTE_WORDS,
-          },
-          loader: async () => (await team()).say,
-        }),
-        announce: buildCommand({
-          docs: { brief: "Tell everybody of the project something" },
-          parameters: { flags: fleet, positional: NOTE_WORDS },
-          loader: async () => (await team()).announce,
+        restore: buildCommand({
+          docs: { brief: "Make a hub of a backup; start it then with xtask up" },
+          parameters: { flags: { json }, positional: one("The folder that xtask hub backup wrote", "FOLDER") },
+          loader: async () => (await hub()).restore,
         }),
       },
     }),

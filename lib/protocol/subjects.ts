@@ -121,6 +121,11 @@ export const joinSubject = (invite: string): string => subject("hub", "auth", "j
 /** `xtask.hub.auth.join.*` */
 export const JOIN_ANY = subject("hub", "auth", "join", "*");
 
+/** `$JS.API.STREAM.SNAPSHOT.{stream}`: the server writes a stream for whoever may do everything. */
+export const snapshotSubject = (stream: string): string => `$JS.API.STREAM.SNAPSHOT.${stream}`;
+/** `$JS.API.STREAM.RESTORE.{stream}`: the server takes a stream back. */
+export const restoreSubject = (stream: string): string => `$JS.API.STREAM.RESTORE.${stream}`;
+
 // Roles: what a credential of each may do. `{{name()}}` is filled in by the server with the credential's own name.
 
 /** What a role may publish and subscribe to. */
