@@ -5,6 +5,7 @@
 import { bodyLimit } from "hono/body-limit";
 import { randomBytes } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
+import { PLAIN_STYLE_SOURCE } from "./plain_page.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { HTTP_BODY_BYTES_MAX } from "../protocol/limits.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
@@ -35,7 +36,7 @@ function pagePolicy(nonce: string): string {
   return [
     "default-src 'none'",
     `script-src 'nonce-${nonce}' 'strict-dynamic'`,
-    "style-src 'self'",
+    `style-src 'self' ${PLAIN_STYLE_SOURCE}`,
     "img-src 'self' data:",
     "connect-src 'self'",
     "form-action 'self'",

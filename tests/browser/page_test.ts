@@ -93,6 +93,13 @@ Deno.test("people see the fleet, run something from the keyboard, and follow it"
     assert.equal(await page.$("#log img"), null);
   });
 
+  await t.step("where there is nothing, a page says so, by the same strict policy", async () => {
+    await using lost = await browser.open(`${origin}/nodes/nosuch`);
+    assert.match(await lost.text("h1"), /There is no node 'nosuch'/);
+    assert.equal(await lost.page.evaluate("getComputedStyle(document.querySelector('.brand')).fontWeight"), "700");
+    assert.deepEqual(lost.troubles.filter((one) => !/status of 404/.test(one)), []);
+  });
+
   await t.step("what is no command is refused where it was typed, with what to do", async () => {
     await page.goto(origin);
     await when(LIVE);

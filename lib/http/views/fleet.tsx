@@ -32,7 +32,7 @@ export const node: View = {
     const found = () => {
       const record = isId(id) ? model.nodes.get(id) : undefined;
       if (record !== undefined) return shownNode(record, model);
-      throw new XtaskError("not_found", `There is no node '${id.slice(0, 63)}'`, { details: ["see the fleet: /"] });
+      throw new XtaskError("not_found", `There is no node '${id.slice(0, 63)}'`);
     };
     found();
     return {
