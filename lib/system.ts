@@ -1,7 +1,6 @@
 /** The composition root: the only file that builds everything. Tests build from it too. */
 import { type Agent, startAgent } from "./agent/agent.ts";
 import { formatCreds } from "./auth/creds.ts";
-import { createJoinRequest, JoinReply, readToken } from "./auth/invite.ts";
 import { openKeyring, type ProjectKeys } from "./auth/keyring.ts";
 import { generateNkey } from "./auth/nkey.ts";
 import type { CapabilityName } from "./capability/registry.ts";
@@ -14,6 +13,8 @@ import { type Http, startHttp } from "./http/start.ts";
 import { type Hub, startHub } from "./hub/hub.ts";
 import { type Bus, openBus } from "./nats/bus.ts";
 import { type Server, startServer } from "./nats/server.ts";
+import { startLeaf } from "./nats/leaf.ts";
+import { hubConfig } from "./nats/server_config.ts";
 import { assertJetStream } from "./nats/streams.ts";
 import { ancestors } from "./os/ancestors.ts";
 import { lockFolder } from "./os/lock.ts";
@@ -21,9 +22,10 @@ import { findsStrays } from "./os/processes.ts";
 import { writeSecretFile } from "./os/secret_file.ts";
 import { XtaskError } from "./protocol/error.ts";
 import type { Labels } from "./protocol/node.ts";
-import { parseJson } from "./protocol/parse.ts";
-import { inboxPrefix, joinSubject, type Role } from "./protocol/subjects.ts";
+import { inboxPrefix, type Role } from "./protocol/subjects.ts";
 import { VERSION } from "./protocol/version.ts";
+
+export { join, type Joined, type JoinOptions } from "./nats/join.ts";
 
 /** Hears what a part has to say: one line. */
 export type Log = (part: string, level: "info" | "warn" | "error", message: string) => void;
@@ -117,7 +119,7 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
       host,
       port: options.natsPort,
       leafPort: options.leafPort,
-      trust: keyring.trust,
+      config: hubConfig(`${folder}/nats`, keyring.trust),
       probe: (url, within) => probe(keyring.projects[0], url, within),
       onChange: ({ state, reason }) => {
         log("server", state === "died" ? "error" : "info", reason);
@@ -193,6 +195,7 @@ async function startProject(
       bus,
       keys,
       address: addressFor(host, server.port),
+      leafPort: server.leafPort,
       log: (level, message) => log(`hub ${keys.project}`, level, message),
     }),
   );
@@ -254,22 +257,48 @@ export interface AgentNodeOptions extends NodeOptions {
   readonly tlsCa?: string;
   /** Waits for a hub that is not there yet, as after a power cut that took both. */
   readonly patient?: boolean;
+  /** Makes it a leaf node, with a server of its own; `creds` are then those of its link. */
+  readonly leaf?: LeafNodeOptions;
   /** Processes that no command may end, beside the agent and its ancestors. */
   readonly alsoProtected?: () => readonly number[];
 }
 
+/** What makes a node a leaf node. */
+export interface LeafNodeOptions {
+  /** Path of nats-server. */
+  readonly natsServer: string;
+  /** Where the hub takes leaf nodes. */
+  readonly port: number;
+  /** The node's project at the hub. */
+  readonly project: string;
+}
+
+/** A running node. Disposing it drains its agent, then stops its server if it has one. */
+export interface RunningNode extends Agent {
+  /** Where programs of this machine reach the leaf node's own server: a secret. */
+  readonly localAddress: string | undefined;
+}
+
 /** Starts this machine as a node of a hub. */
-export async function startNode(options: AgentNodeOptions, signal?: AbortSignal): Promise<Agent> {
-  const { servers, creds, node, log, alsoProtected = () => [] } = options;
+export async function startNode(options: AgentNodeOptions, signal?: AbortSignal): Promise<RunningNode> {
+  const { servers, creds, node, home, leaf, log, alsoProtected = () => [] } = options;
   await using stack = new AsyncDisposableStack();
+  const own = leaf === undefined ? undefined : stack.use(
+    await startLeaf({
+      ...options,
+      program: leaf.natsServer,
+      home: `${home}/leaf`,
+      leafPort: leaf.port,
+      onChange: ({ state, reason }) => log("server", state === "died" ? "error" : "info", reason),
+    }, signal),
+  );
   const bus = stack.use(
     await openBus({
-      servers,
-      creds,
+      ...(own === undefined ? { servers, creds } : { servers: own.address }),
       name: `xtask agent ${node}`,
       waitOnFirstConnect: options.patient ?? false,
       inboxPrefix: inboxPrefix(node),
-      ...(options.tlsCa === undefined ? {} : { tls: { ca: options.tlsCa } }),
+      ...(options.tlsCa === undefined || own !== undefined ? {} : { tls: { ca: options.tlsCa } }),
       ...signalOf(signal),
     }),
   );
@@ -285,7 +314,7 @@ export async function startNode(options: AgentNodeOptions, signal?: AbortSignal)
     await startAgent({
       ...options,
       bus,
-      protectedPids: () => [Deno.pid, ...above, ...alsoProtected()],
+      protectedPids: () => [Deno.pid, ...above, ...(own === undefined ? [] : [own.pid]), ...alsoProtected()],
       log: (level, message) => log(`agent ${node}`, level, message),
     }),
   );
@@ -295,46 +324,11 @@ export async function startNode(options: AgentNodeOptions, signal?: AbortSignal)
       return agent.record;
     },
     unavailable: agent.unavailable,
-    failed: Promise.race([agent.failed, closedForGood(bus)]),
+    localAddress: own?.address,
+    failed: Promise.race([agent.failed, closedForGood(bus), ...(own === undefined ? [] : [own.failed])]),
     drain: (within) => agent.drain(within),
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
-}
-
-/** Options of {@linkcode join}. */
-export interface JoinOptions {
-  readonly servers: string;
-  readonly token: string;
-  /** The node or user id to be known by. */
-  readonly name: string;
-  readonly tlsCa?: string;
-}
-
-/** A credential that was asked for with a token: the text of a creds file, whose key was made here. */
-export interface Joined extends Omit<JoinReply, "jwt"> {
-  readonly creds: string;
-}
-
-/**
- * Hands in a token for a credential.
- *
- * @throws {XtaskError} `unauthenticated` for a token that is used, expired or unknown, `conflict` for a name that is held
- */
-export async function join({ servers, token, name, tlsCa }: JoinOptions, signal?: AbortSignal): Promise<Joined> {
-  const { invitation, creds } = readToken(token, Date.now());
-  await using bus = await openBus({
-    servers,
-    creds,
-    name: "xtask join",
-    inboxPrefix: inboxPrefix(invitation),
-    reconnect: false,
-    ...(tlsCa === undefined ? {} : { tls: { ca: tlsCa } }),
-    ...signalOf(signal),
-  });
-  const { request, seed } = createJoinRequest(invitation, name);
-  const answer = await bus.request(joinSubject(invitation), JSON.stringify(request));
-  const { jwt, ...about } = parseJson(JoinReply, answer.text(), "answer to the join request");
-  return { ...about, creds: formatCreds(jwt, seed) };
 }
 
 /** The address that other machines reach this one at: what it listens on, or its first one that is not its own alone. */

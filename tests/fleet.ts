@@ -21,6 +21,8 @@ export interface NodeSpec {
   readonly labels?: Labels;
   readonly slots?: number;
   readonly allow?: readonly CapabilityName[];
+  /** Makes it a leaf node, always in this process. `port` is where it dials the hub, in place of the hub's own leaf port. */
+  readonly leaf?: { readonly port?: number };
   /** Where it keeps its journal, instead of in the fleet's folder. Its last part is `agent`. */
   readonly home?: string;
 }
@@ -48,6 +50,8 @@ export interface FleetNode {
   readonly home: string;
   /** The folder that it offers: a copy of examples/wordcount. */
   readonly dir: string;
+  /** Where programs of its machine reach a leaf node's own server. */
+  readonly localAddress?: string | undefined;
 }
 
 /** A running fleet. Disposing it stops everything and removes its folders. */
@@ -60,7 +64,7 @@ export interface TestFleet extends AsyncDisposable {
   readonly admin: Bus;
   node(id: string): FleetNode;
   /** A credential for somebody new, by invitation. */
-  join(role: InviteRole, name: string): Promise<string>;
+  join(role: InviteRole, name: string, options?: { leaf?: boolean }): Promise<string>;
   /** Connects; the connection closes with the fleet. */
   connect(creds: string, options?: { inboxPrefix?: string; reconnect?: boolean }): Promise<Bus>;
   /** Starts one more node, or one that was stopped again. */
@@ -100,9 +104,9 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
   const { url } = up.server;
   const connect: TestFleet["connect"] = async (creds, more = {}) =>
     owner.use(await openBus({ servers: url, creds, ...more }));
-  const joinAs: TestFleet["join"] = async (role, name) => {
+  const joinAs: TestFleet["join"] = async (role, name, more = {}) => {
     const { token } = await up.hub.invite(role);
-    return (await join({ servers: url, token, name })).creds;
+    return (await join({ servers: url, token, name, ...more })).creds;
   };
   const nodes = new Map<string, FleetNode>();
   const settled = async (given: string | NodeSpec) => {
@@ -114,18 +118,27 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
       spec,
       dir,
       home: spec.home ?? `${folder}/${id}/agent`,
-      creds: nodes.get(id)?.creds ?? await joinAs("node", id),
+      creds: nodes.get(id)?.creds ?? await joinAs("node", id, { leaf: spec.leaf !== undefined }),
     };
   };
   const hereWith = async ({ spec, dir, home, creds }: Awaited<ReturnType<typeof settled>>) => {
-    const settings: AgentNodeOptions = { ...await machine(spec, dir, log), home, servers: url, creds };
+    const leaf = spec.leaf === undefined ? {} : {
+      leaf: {
+        natsServer: await asset("nats-server"),
+        port: spec.leaf.port ?? up.server.leafPort ?? 0,
+        project: up.project,
+      },
+    };
+    const settings: AgentNodeOptions = { ...await machine(spec, dir, log), home, servers: url, creds, ...leaf };
     return owner.use(await startNode(settings));
   };
   const start: TestFleet["start"] = async (given) => {
     const all = await settled(given);
     const { spec, dir, home, creds } = all;
-    const agent = PROGRAM === undefined ? await hereWith(all) : owner.use(await startProcess(url, all, lines));
-    const node = { agent, creds, home, dir };
+    const here = PROGRAM === undefined || spec.leaf !== undefined;
+    const running = here ? await hereWith(all) : undefined;
+    const agent = running ?? owner.use(await startProcess(url, all, lines));
+    const node = { agent, creds, home, dir, localAddress: running?.localAddress };
     nodes.set(spec.id, node);
     return node;
   };

@@ -3,7 +3,6 @@ import { createHost } from "../capability/host.ts";
 import type { Capability } from "../capability/define.ts";
 import type { CapabilityName } from "../capability/registry.ts";
 import type { Bus } from "../nats/bus.ts";
-import { publishStored } from "../nats/uplink.ts";
 import { lockFolder } from "../os/lock.ts";
 import { DRAIN_MS, KILL_GRACE_MS } from "../protocol/limits.ts";
 import type { Labels, NodeRecord } from "../protocol/node.ts";
@@ -11,8 +10,10 @@ import { platformHere } from "../protocol/platform.ts";
 import { VERSION } from "../protocol/version.ts";
 import { openDoor } from "./door.ts";
 import { endpointsOf } from "./endpoints.ts";
+import { clientLink, openLeafLink } from "./hub_link.ts";
 import { askReady, type CommonFacts, findCapabilities, listTasks, type Unavailable } from "./inventory.ts";
 import { Journal } from "./journal.ts";
+import { LinkWatch, type LinkWatchOptions } from "./link_watch.ts";
 import { RunCounts, startMetrics } from "./metrics.ts";
 import { Outbox } from "./outbox.ts";
 import { register, startPresence } from "./presence.ts";
@@ -25,8 +26,10 @@ import { followTaskfile, taskfileStamp } from "./taskfile.ts";
 
 /** Options of {@linkcode startAgent}. */
 export interface AgentOptions {
-  /** The connection to the hub, or later to the node's own server. The agent does not close it. */
+  /** The connection to the hub, or to the node's own server. The agent does not close it. */
   readonly bus: Bus;
+  /** Given for a leaf node, whose own server `bus` is connected to: the project that it belongs to at the hub. */
+  readonly leaf?: { readonly project: string };
   readonly node: string;
   /** Where the journal is kept. */
   readonly home: string;
@@ -67,13 +70,28 @@ const FLUSH_MS = 5_000;
  * @throws {XtaskError} `conflict` where a living agent has this id or this home
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const { bus, node, home, dir, allow, known, env, protectedPids, now = Date.now } = options;
+  const { bus, leaf, node, home, dir, allow, known, env, protectedPids, now = Date.now } = options;
   await using stack = new AsyncDisposableStack();
   stack.use(await lockFolder(home, "An agent"));
   const stop = new AbortController();
   const reporter = new Reporter({ ...options, now });
   const journal = stack.use(new Journal(`${home}/journal.sqlite`, { now }));
-  const outbox = stack.use(await outboxOf(bus, node, journal, reporter));
+  // Where starting fails from here on, nothing may go on for ever.
+  stack.defer(() => stop.abort());
+  const onTrouble = (error: unknown) => reporter.log("warn", `reports wait for the hub: ${(error as Error).message}`);
+  let contact = () => {};
+  const way = stack.use(
+    leaf === undefined
+      ? clientLink(bus)
+      : await openLeafLink({ bus, node, ...leaf, journal, onContact: () => contact(), onTrouble }),
+  );
+  const prefix = `${node}.${await incarnationOf(journal)}`;
+  const outbox = stack.use(new Outbox({ journal, node: prefix, uplink: way, onTrouble }));
+  const backlogBytes = () => outbox.backlogBytes + way.backlogBytes;
+  const { measure } = way;
+  const mode = leaf === undefined ? "client" : "leaf";
+  const watch = new LinkWatch({ mode, measure, backlogBytes, now, ...linkTelling(reporter) }, stop.signal);
+  contact = () => watch.contact();
   reporter.attach(outbox);
   const common: CommonFacts = { id: node, platform: platformHere(), dir, env };
   const { found, unavailable: missing } = await findCapabilities({ allow, facts: common, known });
@@ -102,11 +120,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     onChange: () => changed(),
     onTrouble: (message, error) => reporter.log("error", `${message}: ${(error as Error).message}`),
   });
-  const self = new Self({ ...options, now, capabilities, journal, slots, running: () => runs.ids });
+  const self = new Self({
+    ...options,
+    now,
+    capabilities,
+    journal,
+    slots,
+    running: () => runs.ids,
+    link: () => watch.status,
+  });
   await tellRecovered(await runs.recover(), reporter);
   const task = capabilities.get("task");
-  // Where starting fails from here on, the Taskfile must not be followed for ever.
-  stack.defer(() => stop.abort());
   if (task !== undefined) {
     const stamp = await taskfileStamp(dir);
     self.tasks = await listTasks(host, task);
@@ -159,7 +183,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     record: () => self.record(),
     dir,
     runs: counts,
-    backlogBytes: () => outbox.backlogBytes,
+    backlogBytes,
     now,
     signal: stop.signal,
   });
@@ -168,7 +192,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     stopping = true;
     await setDraining(true, false);
     await runs.drain(signal);
-    await outbox.flushed(AbortSignal.any([AbortSignal.timeout(FLUSH_MS), noLink(bus, stop.signal)]));
+    const within = AbortSignal.any([AbortSignal.timeout(FLUSH_MS), noLink(bus, stop.signal)]);
+    await outbox.flushed(within);
+    if (watch.status.up) await way.handedOver(within);
   };
   const owned = stack.move();
   return {
@@ -186,27 +212,21 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
 }
 
-/** The way to the hub, with what an earlier agent had not handed over. */
-async function outboxOf(bus: Bus, node: string, journal: Journal, reporter: Reporter): Promise<Outbox> {
-  return new Outbox({
-    journal,
-    node: `${node}.${await incarnationOf(journal)}`,
-    uplink: {
-      get up() {
-        return bus.up;
-      },
-      whenUp: (signal) => bus.whenUp(signal),
-      send: (report, id) => publishStored(bus, report, id),
-    },
-    onTrouble: (error) => reporter.log("warn", `reports wait for the hub: ${(error as Error).message}`),
-  });
-}
-
 async function tellRecovered(ids: readonly string[], reporter: Reporter): Promise<void> {
   if (ids.length === 0) return;
   const message = `${ids.length} run(s) were interrupted by the agent's end: ${ids.join(", ")}`;
   reporter.log("warn", message);
   await reporter.alert("warning", message);
+}
+
+/** Told late and once: a link that comes and goes is no news. */
+function linkTelling(reporter: Reporter): Pick<LinkWatchOptions, "onLost" | "onBack"> {
+  return {
+    onLost(since) {
+      void reporter.alert("warning", `The hub has not answered this node since ${since.toISOString()}`);
+    },
+    onBack: (since) => reporter.log("info", `the hub answers again; it did not since ${since.toISOString()}`),
+  };
 }
 
 function serviceOf(bus: Bus, self: Self, capabilities: ReadonlyMap<string, Capability>): Service {

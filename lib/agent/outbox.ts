@@ -10,9 +10,11 @@ import type { Journal, Report } from "./journal.ts";
 /** The way to the hub's stream. */
 export interface Uplink {
   /** Resolves when the stream has stored the report; rejects where that cannot be known. `id` tells repeats apart. */
-  send(report: Report, id: string, signal: AbortSignal): Promise<void>;
+  send(report: Report, id: string, signal: AbortSignal): Promise<unknown>;
   /** Whether the link is up, as far as is known. */
   readonly up: boolean;
+  /** Whether what lies between here and the hub has no room for output. Facts it takes, or leaves to the journal. */
+  readonly full?: boolean;
   /** Resolves as soon as the link is up. */
   whenUp(signal: AbortSignal): Promise<void>;
 }
@@ -121,11 +123,11 @@ export class Outbox implements AsyncDisposable {
   /**
    * Takes output of a run. Resolves when there is room for more.
    *
-   * @returns Whether it was taken; false where the hub is away and the disk's share for output is used up
+   * @returns Whether it was taken; false where the hub is away and the share for output of disk or store is used up
    */
   async log(draft: Draft): Promise<boolean> {
     const { uplink } = this.#options;
-    if (!uplink.up && this.#spoolBytes + draft.payload.length > LOG_SPOOL_BYTES) return false;
+    if (uplink.full || !uplink.up && this.#spoolBytes + draft.payload.length > LOG_SPOOL_BYTES) return false;
     const [report] = this.number([draft]) as [Report];
     const entry: Entry = { report, kept: false, lost: false };
     this.#add(entry);

@@ -47,7 +47,6 @@ export function startPresence(options: PresenceOptions): Presence {
   let registered = options.registered ? digestOf(record()) : undefined;
   let registering = false;
   let scheduled = false;
-  let rttMs: number | undefined;
   const announce = async (full: NodeRecord, digest: string) => {
     if (registering) return;
     registering = true;
@@ -67,7 +66,7 @@ export function startPresence(options: PresenceOptions): Presence {
     if (!bus.up) return;
     const full: NodeRecord = signal.aborted ? { ...record(), state: "offline" } : record();
     const digest = digestOf(full);
-    const { id, instance, state, slots, queued, load, running } = full;
+    const { id, instance, state, slots, queued, load, running, link } = full;
     const heartbeat: Heartbeat = {
       id,
       instance,
@@ -78,11 +77,9 @@ export function startPresence(options: PresenceOptions): Presence {
       queued,
       load,
       running,
-      ...(rttMs === undefined ? {} : { rttMs }),
+      link,
     };
     if (registered !== undefined) bus.publish(heartbeatSubject(id), JSON.stringify(heartbeat));
-    // Told by the next one. Where it fails there is no link, which is seen by other signs.
-    bus.rttMs().then((ms) => rttMs = Math.round(10 * ms) / 10, () => rttMs = undefined);
     if (digest !== registered && !signal.aborted) void announce(full, digest);
   };
   // Machines that were started together do not beat together.

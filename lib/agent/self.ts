@@ -20,6 +20,7 @@ export interface SelfOptions {
   readonly slots: Slots;
   /** Ids of the runs that have not ended. */
   readonly running: () => readonly string[];
+  readonly link: () => NodeRecord["link"];
   readonly now: () => number;
 }
 
@@ -65,7 +66,7 @@ export class Self {
 
   /** The record as it is now. */
   record(): NodeRecord {
-    const { node, hostname, capabilities, slots, running, now } = this.#options;
+    const { node, hostname, capabilities, slots, running, link, now } = this.#options;
     const state = this.#draining ? "draining" : slots.free === 0 ? "busy" : "online";
     if (state !== this.#state) this.#since = new Date(now()).toISOString();
     this.#state = state;
@@ -83,7 +84,7 @@ export class Self {
       load: loadHere(),
       state,
       since: this.#since,
-      link: { mode: "client" },
+      link: link(),
       running: [...running()],
     };
   }

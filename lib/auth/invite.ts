@@ -22,12 +22,20 @@ export const JoinRequest = v.strictObject({
   name: Id,
   publicKey: v.pipe(v.string(), v.check((key) => isPublicKey("user", key), "expected a user's public key")),
   proof: v.pipe(v.string(), v.base64()),
+  /** Whether it is for the link of a node that has a server of its own. */
+  leaf: v.optional(v.literal(true)),
 });
 /** What is asked with a token. */
 export type JoinRequest = v.InferOutput<typeof JoinRequest>;
 
 /** What it is answered with. */
-export const JoinReply = v.object({ jwt: v.string(), project: Id, role: InviteRole });
+export const JoinReply = v.object({
+  jwt: v.string(),
+  project: Id,
+  role: InviteRole,
+  /** Where leaf nodes connect, on the host that was asked. */
+  leafPort: v.optional(v.number()),
+});
 /** What it is answered with. */
 export type JoinReply = v.InferOutput<typeof JoinReply>;
 
@@ -89,10 +97,12 @@ export function readToken(text: string, now: number): Token {
 export function createJoinRequest(
   invitation: string,
   name: string,
+  { leaf = false }: { leaf?: boolean } = {},
 ): { readonly request: JoinRequest; readonly seed: string } {
   const key = generateNkey("user");
   const proof = btoa(String.fromCharCode(...key.sign(proofBytes(invitation, name))));
-  return { request: { name, publicKey: key.publicKey, proof }, seed: key.seed };
+  const request = { name, publicKey: key.publicKey, proof, ...(leaf ? { leaf } as const : {}) };
+  return { request, seed: key.seed };
 }
 
 /** @throws {XtaskError} `unauthenticated` where the asker does not have the private key */

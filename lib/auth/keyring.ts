@@ -13,7 +13,14 @@ import { formatCreds } from "./creds.ts";
 import { encodeJwt } from "./jwt.ts";
 import { generateNkey, type Nkey, nkeyFromSeed } from "./nkey.ts";
 
-const Roles = v.object({ admin: v.string(), operator: v.string(), node: v.string(), join: v.string() });
+const Roles = v.object({
+  admin: v.string(),
+  operator: v.string(),
+  node: v.string(),
+  /** Came later: a keyring from before has none, and gets one when it is opened. */
+  leaf: v.optional(v.string(), () => accountSeed()),
+  join: v.string(),
+});
 const Project = v.object({ id: Id, account: v.string(), roles: Roles });
 const Keys = v.object({
   version: v.literal(1),
@@ -74,7 +81,8 @@ const PROJECTS_MAX = 32;
  * too many projects
  */
 export async function openKeyring(path: string, wanted: readonly string[]): Promise<Keyring> {
-  const known = await readKeys(path);
+  const before = await readText(path);
+  const known = before === undefined ? undefined : parseJson(Keys, before, `keyring ${path}`);
   const keys = known ?? { version: 1, operator: generateNkey("operator").seed, system: accountSeed(), projects: [] };
   const ids = known === undefined && wanted.length === 0 ? ["default"] : wanted;
   const added = [...new Set(ids)].filter((id) => !keys.projects.some((one) => one.id === id)).map(makeProject);
@@ -84,13 +92,14 @@ export async function openKeyring(path: string, wanted: readonly string[]): Prom
       details: ["start another hub for more: xtask up with another XTASK_HOME"],
     });
   }
-  if (added.length > 0) await writeSecretFile(path, JSON.stringify(all, undefined, 2));
+  const text = JSON.stringify(all, undefined, 2);
+  if (text !== before) await writeSecretFile(path, text);
   return keyringOf(all);
 }
 
-async function readKeys(path: string): Promise<Keys | undefined> {
+async function readText(path: string): Promise<string | undefined> {
   try {
-    return parseJson(Keys, await Deno.readTextFile(path), `keyring ${path}`);
+    return await Deno.readTextFile(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
@@ -100,7 +109,13 @@ async function readKeys(path: string): Promise<Keys | undefined> {
 const accountSeed = () => generateNkey("account").seed;
 
 function makeProject(id: string): Keys["projects"][number] {
-  const roles = { admin: accountSeed(), operator: accountSeed(), node: accountSeed(), join: accountSeed() };
+  const roles = {
+    admin: accountSeed(),
+    operator: accountSeed(),
+    node: accountSeed(),
+    leaf: accountSeed(),
+    join: accountSeed(),
+  };
   return { id, account: accountSeed(), roles };
 }
 
@@ -144,7 +159,7 @@ function projectKeys(project: string, accountKey: Nkey, roleKeys: Readonly<Recor
     project,
     issue({ role, name, publicKey, expiresAt }) {
       // Its own subjects would be those on which the people of the project talk.
-      if (role === "node" && name === project) {
+      if ((role === "node" || role === "leaf") && name === project) {
         throw new XtaskError("invalid", `A node cannot have the id of its project, '${name}'`, {
           details: ["give it another one with --name"],
         });

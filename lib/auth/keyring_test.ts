@@ -101,9 +101,9 @@ Deno.test("each role's credentials are signed by that role's key, which alone sa
   inFolder(async (dir) => {
     const keyring = await openKeyring(`${dir}/keyring.json`, ["acme"]);
     const roles = rolesOf(keyring);
-    assert.deepEqual(Object.keys(roles).sort(), ["admin", "join", "node", "operator"]);
+    assert.deepEqual(Object.keys(roles).sort(), ["admin", "join", "leaf", "node", "operator"]);
     const { publicKey } = generateNkey("user");
-    const keys = (["admin", "operator", "node", "join"] as const).map((role) => {
+    const keys = (["admin", "operator", "node", "leaf", "join"] as const).map((role) => {
       const { sub, name, iss, exp, nats } = decodeJwt(
         keyring.projects[0].issue({ role, name: "mac-1", publicKey, expiresAt: 2_000_000_000_999 }),
       );
@@ -119,7 +119,7 @@ Deno.test("each role's credentials are signed by that role's key, which alone sa
       assert.ok((roles[role]?.template.pub?.allow ?? []).length > 0);
       return iss;
     });
-    assert.equal(new Set(keys).size, 4);
+    assert.equal(new Set(keys).size, 5);
     const unending = decodeJwt(keyring.projects[0].issue({ role: "node", name: "mac-1", publicKey }));
     assert.equal(unending.exp, undefined);
   }));

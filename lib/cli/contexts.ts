@@ -12,10 +12,10 @@ const Name = v.pipe(
 /** A fleet that can be reached. */
 export const Context = v.object({
   name: Name,
-  /** NATS address. */
+  /** NATS address. That of a leaf node's own server holds a password: the file is for its owner alone. */
   url: v.string(),
-  /** Path of the credential. */
-  creds: v.string(),
+  /** Path of the credential; absent where the address holds one. */
+  creds: v.optional(v.string()),
   /** Address of the page and the API, and the token that programs send there. */
   http: v.optional(v.string()),
   token: v.optional(v.string()),
@@ -33,8 +33,8 @@ export interface Contexts {
   current(): Promise<string | undefined>;
   /** @throws {XtaskError} `not_found` */
   get(name: string): Promise<Context>;
-  /** Writes a context and its credential; it becomes the current one. */
-  save(context: Omit<Context, "creds">, creds: string): Promise<Context>;
+  /** Writes a context and its credential; it becomes the current one, or with `yielding` only where there is none. */
+  save(context: Omit<Context, "creds">, creds?: string, options?: { yielding?: boolean }): Promise<Context>;
   use(name: string): Promise<void>;
   remove(name: string): Promise<void>;
 }
@@ -56,6 +56,7 @@ export function contextsIn(config: string): Contexts {
     if (text !== undefined) return parseJson(Context, text, `context ${name}`);
     throw new XtaskError("not_found", `There is no context '${name}'`, { details: ["see: xtask context ls"] });
   };
+  const current = async () => (await read(`${config}/context`))?.trim() || undefined;
   return {
     get,
     async list() {
@@ -67,14 +68,15 @@ export function contextsIn(config: string): Contexts {
       }
       return await Promise.all(names.sort().map(get));
     },
-    current: async () => (await read(`${config}/context`))?.trim() || undefined,
-    async save(context, creds) {
+    current,
+    async save(context, creds, { yielding = false } = {}) {
       const path = file(context.name);
       await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-      const saved: Context = { ...context, creds: `${folder}/${context.name}.creds` };
-      await writeSecretFile(saved.creds, creds);
+      const beside = `${folder}/${context.name}.creds`;
+      const saved: Context = creds === undefined ? context : { ...context, creds: beside };
+      if (creds !== undefined) await writeSecretFile(beside, creds);
       await writeSecretFile(path, JSON.stringify(saved, undefined, 2));
-      await writeSecretFile(`${config}/context`, context.name);
+      if (!yielding || await current() === undefined) await writeSecretFile(`${config}/context`, context.name);
       return saved;
     },
     async use(name) {
@@ -84,7 +86,7 @@ export function contextsIn(config: string): Contexts {
     async remove(name) {
       const { creds } = await get(name);
       await Deno.remove(file(name));
-      if (creds.startsWith(folder)) await Deno.remove(creds);
+      if (creds?.startsWith(folder)) await Deno.remove(creds);
       if ((await read(`${config}/context`))?.trim() === name) await Deno.remove(`${config}/context`);
     },
   };

@@ -26,7 +26,7 @@ Deno.test("a context is kept whole, becomes the current one, and can be replaced
   inFolder(async (contexts) => {
     const saved = await contexts.save({ ...hub("home"), http: "http://home:8222", ca: "/etc/ca.pem" }, "secret 1");
     assert.deepEqual(await contexts.get("home"), saved);
-    assert.equal(await Deno.readTextFile(saved.creds), "secret 1");
+    assert.equal(await Deno.readTextFile(saved.creds ?? ""), "secret 1");
     await contexts.save(hub("work.eu-1"), "secret 2");
     assert.equal(await contexts.current(), "work.eu-1");
     await contexts.use("home");
@@ -35,7 +35,7 @@ Deno.test("a context is kept whole, becomes the current one, and can be replaced
     const replaced = await contexts.save(hub("home"), "secret 3");
     assert.deepEqual(await contexts.get("home"), replaced);
     assert.equal(replaced.http, undefined);
-    assert.equal(await Deno.readTextFile(replaced.creds), "secret 3");
+    assert.equal(await Deno.readTextFile(replaced.creds ?? ""), "secret 3");
   }));
 
 Deno.test("contexts and credentials are for their owner alone", () =>
@@ -43,7 +43,7 @@ Deno.test("contexts and credentials are for their owner alone", () =>
     if (Deno.build.os === "windows") return;
     const { creds } = await contexts.save(hub("home"), "secret");
     const modeOf = async (path: string) => ((await Deno.stat(path)).mode ?? 0) & 0o777;
-    assert.equal(await modeOf(creds), 0o600);
+    assert.equal(await modeOf(creds ?? ""), 0o600);
     assert.equal(await modeOf(`${config}/contexts/home.json`), 0o600);
     assert.equal(await modeOf(`${config}/contexts`), 0o700);
   }));

@@ -81,9 +81,9 @@ export function createShell(rest: readonly string[]): Shell {
     context,
     async connect(name, signal) {
       const { url, creds, ca } = await context(name);
-      let text: string;
+      let text: string | undefined;
       try {
-        text = await Deno.readTextFile(creds);
+        if (creds !== undefined) text = await Deno.readTextFile(creds);
       } catch (cause) {
         throw new XtaskError("unauthenticated", `The credential ${creds} cannot be read`, {
           details: [(cause as Error).message],
@@ -94,7 +94,7 @@ export function createShell(rest: readonly string[]): Shell {
       const { connectFleet }: typeof import("../client/fleet.ts") = await import("../client/fleet.ts" as string);
       return await connectFleet({
         servers: url,
-        creds: text,
+        ...(text === undefined ? {} : { creds: text }),
         name: "xtask cli",
         ...(ca === undefined ? {} : { tls: { ca: await Deno.readTextFile(ca) } }),
         ...(signal === undefined ? {} : { signal }),

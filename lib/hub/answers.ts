@@ -33,6 +33,8 @@ export interface AnswersOptions {
   readonly invites: Bucket<Invitation>;
   readonly invite: (role: InviteRole) => Promise<{ readonly token: string; readonly expiresAt: number }>;
   readonly address: string;
+  /** Where leaf nodes connect; undefined where none can. */
+  readonly leafPort: number | undefined;
   readonly now: () => number;
 }
 
@@ -133,7 +135,7 @@ async function cancelOn(bus: Bus, node: string, id: string): Promise<CancelReply
 }
 
 /** Hands out a credential for a key that stays where it was made. The subject names the invitation: the server saw to it. */
-async function join(message: Incoming, { keys, invites, fleet, now }: AnswersOptions): Promise<void> {
+async function join(message: Incoming, { keys, invites, fleet, leafPort, now }: AnswersOptions): Promise<void> {
   const id = lastToken(message.subject);
   const request = parseJson(JoinRequest, message.text(), "join request");
   const invitation = await invites.get(id);
@@ -149,9 +151,14 @@ async function join(message: Incoming, { keys, invites, fleet, now }: AnswersOpt
       details: ["give this one another name with --name; the token can still be used"],
     });
   }
+  const { name, publicKey, leaf = false } = request;
+  if (leaf && (invitation.role !== "node" || leafPort === undefined)) {
+    throw new XtaskError("invalid", "This hub has no port for leaf nodes, or the token is not for a node", {
+      details: ["join as a client of the hub: xtask agent without --leaf; the token can still be used"],
+    });
+  }
   // Before the token is used up: it may be refused for the name.
-  const { name, publicKey } = request;
-  const jwt = keys.issue({ role: invitation.role, name, publicKey });
+  const jwt = keys.issue({ role: leaf ? "leaf" : invitation.role, name, publicKey });
   try {
     await invites.create(`${id}.used`, invitation);
   } catch (error) {
@@ -160,5 +167,7 @@ async function join(message: Incoming, { keys, invites, fleet, now }: AnswersOpt
       details: ["ask for a new one: xtask auth invite"],
     });
   }
-  message.respond(JSON.stringify({ jwt, project: keys.project, role: invitation.role }));
+  message.respond(
+    JSON.stringify({ jwt, project: keys.project, role: invitation.role, leafPort: leaf ? leafPort : undefined }),
+  );
 }

@@ -47,7 +47,7 @@ export class Fleet {
 
   /** A node is alive. Undefined for one whose record is not known, which must be asked for. */
   beat(
-    { id, state, slots, queued, load, running, instance, rttMs }: Heartbeat,
+    { id, state, slots, queued, load, running, instance, link }: Heartbeat,
     now: number,
   ): { change?: FleetChange } | undefined {
     const before = this.#nodes.get(id);
@@ -55,9 +55,9 @@ export class Fleet {
     const since = before.state === state ? before.since : iso(now);
     const { away: _, ...present } = before;
     const stopped = state === "offline" ? { away: "stopped" as const } : {};
-    const link = { ...before.link, ...(rttMs === undefined ? {} : { rttMs }) };
+    const told = link === undefined ? {} : { link };
     const seenAt = iso(now);
-    this.#nodes.set(id, { ...present, ...stopped, state, slots, queued, load, running, link, since, seenAt });
+    this.#nodes.set(id, { ...present, ...stopped, ...told, state, slots, queued, load, running, since, seenAt });
     const change: FleetChange | undefined = state !== "offline"
       ? joined(before, id, before.hostname)
       : before.state === "offline"

@@ -42,6 +42,8 @@ export interface HubOptions {
   readonly keys: ProjectKeys;
   /** The address that nodes are told to connect to. */
   readonly address: string;
+  /** Where leaf nodes connect; undefined where none can. */
+  readonly leafPort?: number | undefined;
   readonly now?: () => number;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
@@ -204,7 +206,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     return { token, expiresAt: invitation.expiresAt };
   };
   stack.use(
-    answerHub({ bus, keys, fleet, commands, alarm, queue, records, invites, invite, address: options.address, now }),
+    answerHub({
+      ...{ bus, keys, fleet, commands, alarm, queue, records, invites, invite, now },
+      address: options.address,
+      leafPort: options.leafPort,
+    }),
   );
   await bus.flush();
 

@@ -2,7 +2,7 @@
  * A connection to NATS as the rest of xtask uses it: text and bytes in, XtaskErrors out, every wait under a signal.
  */
 import type { Msg, NatsConnection } from "@nats-io/nats-core";
-import { createInbox, headers as createHeaders } from "@nats-io/nats-core";
+import { createInbox, headers as createHeaders, nuid } from "@nats-io/nats-core";
 import { ERROR_CODES, type ErrorCode, XtaskError } from "../protocol/error.ts";
 import { HEADER } from "../protocol/run.ts";
 import { connect, type ConnectOptions, natsError, userOf } from "./connect.ts";
@@ -143,6 +143,8 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds }: ConnectOption
     },
     async *gather(subject, payload, signal) {
       const inbox = createInbox(inboxPrefix);
+      // Those who answer see it; the next one is to have nothing in common with it.
+      nuid.reset();
       const subscription = connection.subscribe(inbox);
       const stop = () => subscription.unsubscribe();
       signal.addEventListener("abort", stop, { once: true });

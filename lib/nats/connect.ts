@@ -7,6 +7,7 @@ import {
   errors,
   type NatsConnection,
   NatsConnectionImpl,
+  nuid,
   ProtocolHandler,
   type Server,
   setTransportFactory,
@@ -110,10 +111,26 @@ interface Unconnected extends NatsConnection {
   protocol: ProtocolHandler;
 }
 
+/** A request under way, as nats-core has it. */
+type Asked = Parameters<ProtocolHandler["request"]>[0];
+
 /** nats-core's protocol, with the gaps in its dialling closed. */
 class Dialer extends ProtocolHandler {
   #dialling: Promise<void> | undefined;
   #refusal: Error | undefined;
+  #mux: unknown;
+
+  /**
+   * An answer is known by its subject alone, and whoever answers has seen one of ours. So the next one must not be guessable:
+   * nats-core takes it from Math.random, which a few of its numbers give away, and ids of inboxes from a counter.
+   */
+  override request(asked: Asked): Asked {
+    asked.token = crypto.randomUUID();
+    const made = super.request(asked);
+    if (this.subscriptions.getMux() !== this.#mux) nuid.reset();
+    this.#mux = this.subscriptions.getMux();
+    return made;
+  }
 
   override handleAuthError(refusal: AuthorizationError | UserAuthenticationExpiredError): void {
     this.#refusal = refusal;

@@ -1,6 +1,5 @@
 /** A nats-server that this process owns: configured, started, watched, started again when it dies. */
 import { XtaskError } from "../protocol/error.ts";
-import type { ServerTrust } from "../auth/keyring.ts";
 import { pause } from "../os/pause.ts";
 import { endProcesses, MARK } from "../os/processes.ts";
 
@@ -15,7 +14,8 @@ export interface ServerOptions {
   readonly port: number;
   /** Where leaf nodes connect; undefined for none. 0 takes any free port. */
   readonly leafPort?: number;
-  readonly trust: ServerTrust;
+  /** Its configuration, but for address and ports, which are settled here: see server_config.ts. */
+  readonly config: Record<string, unknown>;
   /** Whether the server answers as it should; rejects while it does not. */
   readonly probe: (url: string, signal: AbortSignal) => Promise<void>;
   /** Hears that the server died and that it is back. */
@@ -194,39 +194,19 @@ async function whyNot(logPath: string, { port, leafPort }: Ports, reason: unknow
 }
 
 /** JSON is valid in the server's configuration language, so nothing can break out of a value. */
-function configOf({ home, host, leafPort, trust }: ServerOptions, wanted: Ports): string {
-  const { operatorJwt, systemAccount, accounts } = trust;
-  const config = {
-    server_name: "hub",
+function configOf({ home, host, leafPort, config }: ServerOptions, wanted: Ports): string {
+  const free = (port: number) => port === 0 ? -1 : port;
+  const whole = {
     host,
-    port: wanted.port === 0 ? -1 : wanted.port,
+    port: free(wanted.port),
     ports_file_dir: `${home}/ports`,
-    jetstream: {
-      store_dir: `${home}/store`,
-      domain: "hub",
-      // An acknowledgement then means "on disk": the machine may lose power at any moment.
-      sync_interval: "always",
-      max_memory_store: 256 * 1024 ** 2,
-      max_file_store: 100 * 1024 ** 3,
-    },
-    max_payload: 1024 ** 2,
-    max_connections: 65_536,
-    ping_interval: "20s",
-    write_deadline: "10s",
-    operator: operatorJwt,
-    system_account: systemAccount,
-    resolver: "MEMORY",
-    resolver_preload: accounts,
-    ...(leafPort === undefined ? {} : {
-      // Not advertised: a leaf must keep to the address it was given, which may be a proxy's.
-      leafnodes: {
-        host,
-        port: (wanted.leafPort ?? leafPort) === 0 ? -1 : wanted.leafPort ?? leafPort,
-        no_advertise: true,
-      },
-    }),
+    ...config,
+    // Not advertised: a leaf must keep to the address it was given, which may be a proxy's.
+    ...(leafPort === undefined
+      ? {}
+      : { leafnodes: { host, port: free(wanted.leafPort ?? leafPort), no_advertise: true } }),
   };
-  return JSON.stringify(config, undefined, 2);
+  return JSON.stringify(whole, undefined, 2);
 }
 
 function urlHost(host: string): string {

@@ -128,9 +128,11 @@ export async function ensureStreams(
   }
 }
 
-type Manager = Awaited<ReturnType<typeof jetstreamManager>>;
+/** The library's way to manage streams. */
+export type Manager = Awaited<ReturnType<typeof jetstreamManager>>;
 
-async function ensure(manager: Manager, config: Partial<StreamConfig> & { name: string }): Promise<void> {
+/** Makes a stream, or brings it to what is wanted. */
+export async function ensure(manager: Manager, config: Partial<StreamConfig> & { name: string }): Promise<void> {
   const exists = await manager.streams.info(config.name).then(() => true, () => false);
   if (exists) await manager.streams.update(config.name, config);
   else await manager.streams.add(config);

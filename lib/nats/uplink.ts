@@ -18,13 +18,14 @@ const ACK_TIMEOUT_MS = 10_000;
  *
  * @param id Tells a repeat apart: the stream stores one message of an id within its window for duplicates. None where others
  * publish into the stream as well, who could take the id first
+ * @returns Its sequence in the stream
  * @throws {XtaskError} where it cannot be known whether the message is stored; sending it again is safe
  */
-export async function publishStored(bus: Bus, { subject, headers, payload }: Stored, id?: string): Promise<void> {
+export async function publishStored(bus: Bus, { subject, headers, payload }: Stored, id?: string): Promise<number> {
   const made = createHeaders();
   for (const [name, value] of Object.entries(headers)) made.set(name, value);
   if (id !== undefined) made.set("Nats-Msg-Id", id);
-  let answer: { error?: { code: number; description: string } };
+  let answer: { seq?: number; error?: { code: number; description: string } };
   try {
     const message = await bus.connection.request(subject, payload, { timeout: ACK_TIMEOUT_MS, headers: made });
     answer = message.json();
@@ -32,6 +33,7 @@ export async function publishStored(bus: Bus, { subject, headers, payload }: Sto
     throw natsError(error);
   }
   if (answer.error !== undefined) {
-    throw new XtaskError("unavailable", `The hub does not store this: ${answer.error.description}`);
+    throw new XtaskError("unavailable", `This is not stored: ${answer.error.description}`);
   }
+  return answer.seq ?? 0;
 }

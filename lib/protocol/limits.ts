@@ -36,6 +36,18 @@ export const LOG_BATCH_MS = 25;
 export const LOG_UNACKED_BYTES = 4 * 1024 * 1024;
 /** Output of all runs that a node keeps on disk while the hub is away; what is more is left out with a marker. */
 export const LOG_SPOOL_BYTES = 256 * 1024 * 1024;
+/** Reports that a leaf node's own store holds for the hub; what does not fit waits in the journal. */
+export const OUT_BYTES = 1024 ** 3;
+/** Forwarded reports stay in a leaf node's own store for this long, so that repeats are found and its own readers get them. */
+export const OUT_KEPT_MS = 30_000;
+/** Reports that a leaf node hands over at once; a server takes 1,000 in a batch. */
+export const BATCH_MAX = 400;
+/** The same, in bytes. */
+export const BATCH_BYTES = 2 * 1024 * 1024;
+/** A node looks at its link this often… */
+export const LINK_CHECK_MS = 5_000;
+/** …and raises an alert when it has been down for this long. */
+export const LINK_ALERT_MS = 60_000;
 /** Ended runs whose answer a node remembers, so that a repeated command id gets it again. */
 export const REMEMBERED_RUNS = 2_000;
 /** Between SIGTERM and SIGKILL. */

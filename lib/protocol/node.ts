@@ -47,6 +47,22 @@ export const NodeState = v.picklist(["online", "busy", "draining", "offline"]);
 /** A node's state. */
 export type NodeState = v.InferOutput<typeof NodeState>;
 
+/** How a node is connected with its hub. All but the mode is left out by older versions. */
+export const Link = v.object({
+  /** `client` of the hub's server, or with a server of its own: a `leaf` node. */
+  mode: v.picklist(["client", "leaf"]),
+  /** Whether the hub answered when it was asked last. */
+  up: v.optional(v.boolean()),
+  /** To the hub and back. */
+  rttMs: v.optional(v.number()),
+  /** When the hub answered last. */
+  contactAt: v.optional(Time),
+  /** Of reports that the hub does not have. */
+  backlogBytes: v.optional(v.number()),
+});
+/** How a node is connected with its hub. */
+export type Link = v.InferOutput<typeof Link>;
+
 /** The full record of a node. */
 export const NodeRecord = v.object({
   id: Id,
@@ -65,11 +81,7 @@ export const NodeRecord = v.object({
   state: NodeState,
   /** Since when it is in this state. */
   since: Time,
-  link: v.object({
-    mode: v.picklist(["client", "leaf"]),
-    /** The last round trip to the server, in ms. */
-    rttMs: v.optional(v.number()),
-  }),
+  link: Link,
   /** Ids of the commands that run now. */
   running: v.array(v.string()),
 });
@@ -88,8 +100,7 @@ export const Heartbeat = v.object({
   queued: v.number(),
   load: Load,
   running: v.array(v.string()),
-  /** The last round trip to the server, in ms. */
-  rttMs: v.optional(v.number()),
+  link: v.optional(Link),
 });
 /** What a node sends every 5 s. */
 export type Heartbeat = v.InferOutput<typeof Heartbeat>;

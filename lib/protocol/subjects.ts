@@ -60,6 +60,17 @@ export const upEvent = (node: string, type: string): string => subject("up", nod
 export const upAlert = (node: string, severity: string): string => subject("up", node, "alerts", severity);
 /** `xtask.up.{node}.metrics` */
 export const upMetrics = (node: string): string => subject("up", node, "metrics");
+/**
+ * `xtask.up.{node}.mark.{store}`: begins each batch of reports from a leaf node. Its sequence in the stream is what the next
+ * batch of the same store names, so that a batch which was sent twice is stored once.
+ */
+export const upMark = (node: string, store: string): string => subject("up", node, "mark", store);
+/** `xtask.out.…` for `xtask.up.…`: a report in the node's own store, before it is forwarded. */
+export const outOf = (up: string): string => up.replace(/^xtask\.up\./, "xtask.out.");
+/** `xtask.up.…` for `xtask.out.…` */
+export const upOfOut = (out: string): string => out.replace(/^xtask\.out\./, "xtask.up.");
+/** `xtask.out.>`: all that a leaf node keeps for the hub. It never crosses the link. */
+export const OUT_ANY = subject("out", ">");
 /** `xtask.up.{node}.>`: all that one node may publish. */
 export const upOf = (node: string): string => subject("up", node, ">");
 /** `xtask.up.*.>`: all that nodes report. */
@@ -179,6 +190,17 @@ const readStream = (stream: string): string[] => [
   `$JS.ACK.${stream}.>`,
 ];
 
+const NODE = {
+  publish: {
+    allow: [subject("up", SELF, ">"), subject("nodes", "heartbeat", SELF), subject("nodes", "register", SELF)],
+  },
+  subscribe: {
+    allow: [subject(SELF, ">"), BROADCASTS, DISCOVER, subject("nodes", SELF, "status"), "$SRV.>", `_INBOX_${SELF}.>`],
+  },
+} as const satisfies RoleSubjects;
+/** Those who ask nodes under an inbox of their own: the hub, and the page. */
+const ASKERS = ["hub", "page"];
+
 /** The subjects of each role. */
 export const ROLE_SUBJECTS = {
   /** Runs what the hub's owner may, and invites others. */
@@ -203,13 +225,21 @@ export const ROLE_SUBJECTS = {
     subscribe: { allow: [subject(">"), "_INBOX.>", `_INBOX_${SELF}.>`] },
   },
   /** A machine: answers for itself and reports under its own name, nothing else. */
-  node: {
+  node: NODE,
+  /**
+   * The link of a machine with a server of its own: what a node may, and to answer. The right to answer whoever asked does not
+   * pass such a link, so it names the inboxes of those who ask; what is in them cannot be guessed (see connect.ts).
+   */
+  leaf: {
     publish: {
-      allow: [subject("up", SELF, ">"), subject("nodes", "heartbeat", SELF), subject("nodes", "register", SELF)],
+      allow: [
+        ...NODE.publish.allow,
+        subject("hub", "health", "check"),
+        "_INBOX.>",
+        ...ASKERS.map((name) => `_INBOX_${name}.>`),
+      ],
     },
-    subscribe: {
-      allow: [subject(SELF, ">"), BROADCASTS, DISCOVER, subject("nodes", SELF, "status"), "$SRV.>", `_INBOX_${SELF}.>`],
-    },
+    subscribe: NODE.subscribe,
   },
   /** Somebody with a join token: may only hand it in. */
   join: {
@@ -275,33 +305,38 @@ export interface Derivation {
   readonly republish: { readonly src: string; readonly dest: string };
 }
 
-/** The derivation of each public stream inside the account of a project. */
+/**
+ * The derivation of each public stream inside the account of a project.
+ *
+ * @param from `up` at the hub, `out` in a leaf node's own store
+ */
 export function derivations(
   project: string,
+  from: "up" | "out" = "up",
 ): Readonly<Record<"results" | "logs" | "events" | "alerts" | "metrics", Derivation>> {
   const [first, second] = ["{{wildcard(1)}}", "{{wildcard(2)}}"];
   return {
     results: {
-      transforms: [{ src: subject("up", "*", "results", "*"), dest: subject("results", second, first) }],
+      transforms: [{ src: subject(from, "*", "results", "*"), dest: subject("results", second, first) }],
       republish: { src: subject("results", "*", "*"), dest: subject("results", first) },
     },
     logs: {
       transforms: [
-        { src: subject("up", "*", "logs", "*"), dest: subject("logs", first, second) },
-        { src: subject("up", "*", "log"), dest: subject("logs", first) },
+        { src: subject(from, "*", "logs", "*"), dest: subject("logs", first, second) },
+        { src: subject(from, "*", "log"), dest: subject("logs", first) },
       ],
       republish: { src: LOGS_ANY, dest: LOGS_ANY },
     },
     events: {
-      transforms: [{ src: subject("up", "*", "events", "*"), dest: subject("events", project, second, first) }],
+      transforms: [{ src: subject(from, "*", "events", "*"), dest: subject("events", project, second, first) }],
       republish: { src: subject("events", "*", "*", "*"), dest: subject("events", first, second) },
     },
     alerts: {
-      transforms: [{ src: subject("up", "*", "alerts", "*"), dest: subject("alerts", second, first) }],
+      transforms: [{ src: subject(from, "*", "alerts", "*"), dest: subject("alerts", second, first) }],
       republish: { src: subject("alerts", "*", "*"), dest: subject("alerts", first) },
     },
     metrics: {
-      transforms: [{ src: subject("up", "*", "metrics"), dest: subject("metrics", first) }],
+      transforms: [{ src: subject(from, "*", "metrics"), dest: subject("metrics", first) }],
       republish: { src: subject("metrics", ">"), dest: subject("metrics", ">") },
     },
   };

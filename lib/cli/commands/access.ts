@@ -54,16 +54,25 @@ export async function join(this: Shell, { hub, name, as, ca, json }: JoinFlags, 
 /** Lists the contexts. */
 export async function contextList(this: Shell, { json }: { json: boolean }): Promise<void> {
   const [all, current] = [await this.contexts.list(), await this.contexts.current()];
-  if (json) return all.forEach((one) => this.print(JSON.stringify({ ...one, current: one.name === current })));
+  if (json) {
+    return all.forEach((one) =>
+      this.print(JSON.stringify({ ...one, url: withoutPassword(one.url), current: one.name === current }))
+    );
+  }
   if (all.length === 0) {
     return this.note("No contexts yet. Start a hub: xtask up, or join one: xtask auth join --hub URL TOKEN");
   }
   this.print(
     table(
       ["", "CONTEXT", "HUB", "PROJECT"],
-      all.map(({ name, url, project }) => [name === current ? "*" : "", name, url, project]),
+      all.map(({ name, url, project }) => [name === current ? "*" : "", name, withoutPassword(url), project]),
     ),
   );
+}
+
+/** That of a leaf node's own server has one. */
+function withoutPassword(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, "//");
 }
 
 /** Makes a context the current one. */
@@ -86,7 +95,7 @@ export async function env(
   const { url, creds, http, token, project, ca } = await this.context(context);
   const values: Record<string, string> = {
     NATS_URL: url,
-    NATS_CREDS: creds,
+    ...(creds === undefined ? {} : { NATS_CREDS: creds }),
     ...(ca === undefined ? {} : { NATS_CA: ca }),
     ...(http === undefined ? {} : { XTASK_HTTP_URL: http }),
     ...(token === undefined ? {} : { XTASK_TOKEN: token }),

@@ -51,7 +51,7 @@ export async function show(this: Shell, { json, context }: FleetFlags, id: strin
     ],
     ["load", load.one.toFixed(2)],
     ["version", node.version],
-    ["link", `${link.mode}${link.rttMs === undefined ? "" : `, ${link.rttMs.toFixed(1)} ms`}`],
+    ["link", linkText(link)],
     ["labels", labelText(labels) || "-"],
     ["slots", `${slots.free} of ${slots.total} free, ${node.queued} waiting`],
     ["running", running.join(" ") || "-"],
@@ -59,6 +59,18 @@ export async function show(this: Shell, { json, context }: FleetFlags, id: strin
   ];
   this.print(table([node.id, ""], rows));
   if (tasks.length > 0) this.print(`\n${table(["TASK", ""], tasks.map(({ name, desc }) => [name, desc]))}`);
+}
+
+function linkText({ mode, up, rttMs, contactAt, backlogBytes }: NodeRecord["link"]): string {
+  return [
+    mode === "leaf" ? "leaf node" : "client",
+    ...(up === undefined ? [] : [up ? "up" : "the hub does not answer"]),
+    ...(rttMs === undefined ? [] : [`${rttMs} ms there and back`]),
+    ...(backlogBytes === undefined
+      ? []
+      : [backlogBytes === 0 ? "nothing waits" : `${backlogBytes} bytes wait for the hub`]),
+    ...(contactAt === undefined ? [] : [`last contact ${contactAt}`]),
+  ].join(", ");
 }
 
 /** Sets labels (`key=value`) and takes them away (`key-`). */

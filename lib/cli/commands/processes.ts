@@ -6,12 +6,12 @@ import { SLOTS_DEFAULT_MIN } from "../../protocol/limits.ts";
 import { parse } from "../../protocol/parse.ts";
 import { XtaskError } from "../../protocol/error.ts";
 import { CAPABILITY_NAMES, type CapabilityName, isCapabilityName } from "../../capability/registry.ts";
-import { writeSecretFile } from "../../os/secret_file.ts";
-import { join, type Log, type NodeOptions, startNode, startUp, type Up } from "../../system.ts";
+import { type Log, type NodeOptions, startNode, startUp, type Up } from "../../system.ts";
 import { assetPath } from "../assets.ts";
 import { openInBrowser } from "../browser.ts";
 import type { Shell } from "../shell.ts";
 import { type HttpFlags, httpOptions } from "./http.ts";
+import { membershipOf } from "./membership.ts";
 import { untilStopped } from "../signals.ts";
 import { styled } from "../terminal.ts";
 
@@ -80,6 +80,7 @@ async function knownToken({ contexts }: Shell): Promise<{ token?: string }> {
 export interface AgentFlags extends NodeFlags {
   readonly hub?: string;
   readonly join?: string;
+  readonly leaf: boolean;
   readonly ca?: string;
 }
 
@@ -96,14 +97,27 @@ export async function agent(this: Shell, flags: AgentFlags): Promise<void> {
   const home = `${this.paths.data}/agent`;
   using stop = untilStopped(this);
   const ca = flags.ca === undefined ? {} : { tlsCa: await Deno.readTextFile(flags.ca) };
-  const creds = await credsOf(this, flags, { servers, node, home, ...ca });
+  const { creds, leaf } = await membershipOf(this, { ...flags, servers, node, home, token: flags.join, ...ca });
   const late = setTimeout(() => this.note(`Waiting for the hub at ${servers} …`), PATIENCE_NOTE_MS);
   // A token is used by a person who waits; without one this is a machine coming up, whose hub may come up later.
   await using running = await startNode(
-    { ...options, home, servers, creds, patient: flags.join === undefined, ...ca },
+    {
+      ...options,
+      home,
+      servers,
+      creds,
+      patient: flags.join === undefined,
+      ...ca,
+      ...(leaf === undefined ? {} : { leaf }),
+    },
     stop.signal,
   )
     .finally(() => clearTimeout(late));
+  const { localAddress: url } = running;
+  if (url !== undefined) {
+    const project = leaf?.project ?? "default";
+    await this.contexts.save({ name: OWN, url, project }, undefined, { yielding: true });
+  }
   const { capabilities, tasks, slots } = running.record;
   if (flags.json) {
     this.print(
@@ -111,6 +125,7 @@ export async function agent(this: Shell, flags: AgentFlags): Promise<void> {
         type: "ready",
         node,
         hub: servers,
+        mode: leaf === undefined ? "client" : "leaf",
         dir: options.dir,
         home,
         capabilities,
@@ -124,6 +139,9 @@ export async function agent(this: Shell, flags: AgentFlags): Promise<void> {
         capabilities.map(({ name }) => name).join(", ")
       }; ${tasks.length} task(s) of ${options.dir}; ${slots.total} slots`,
     );
+    if (url !== undefined) {
+      this.print(`  alone   on this machine it can be asked without the hub too: --context ${OWN}`);
+    }
     for (const { name, reason } of running.unavailable) this.print(`  without ${name}: ${reason}`);
   }
   await stop.until(running.failed);
@@ -131,34 +149,10 @@ export async function agent(this: Shell, flags: AgentFlags): Promise<void> {
   await running.drain(stop.patience);
 }
 
+/** The context of a leaf node's own server. */
+const OWN = "node";
 /** After this long without a hub a person wants to know what is waited for. */
 const PATIENCE_NOTE_MS = 3_000;
-
-async function credsOf(
-  shell: Shell,
-  { join: token }: AgentFlags,
-  { servers, node, home, tlsCa }: { servers: string; node: string; home: string; tlsCa?: string },
-): Promise<string> {
-  const path = shell.env.XTASK_NATS_CREDS ?? `${home}/${node}.creds`;
-  if (token !== undefined) {
-    const { creds, role } = await join({ servers, token, name: node, ...(tlsCa === undefined ? {} : { tlsCa }) });
-    if (role !== "node") {
-      throw new XtaskError("invalid", `This token invites a person (${role})`, { details: ["use: xtask auth join"] });
-    }
-    await Deno.mkdir(home, { recursive: true, mode: 0o700 });
-    await writeSecretFile(`${home}/${node}.creds`, creds);
-    return creds;
-  }
-  try {
-    return await Deno.readTextFile(path);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    throw new XtaskError("unauthenticated", `Node '${node}' has not joined this hub yet`, {
-      details: ["on the hub's machine: xtask auth invite --role node", "then paste here the line that it prints"],
-      cause,
-    });
-  }
-}
 
 async function nodeOptions(shell: Shell, flags: NodeFlags): Promise<NodeOptions> {
   const hostname = Deno.hostname();

@@ -130,12 +130,12 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
     [HEARTBEATS]: (message) => {
       // What says that a node is gone comes this way too, and comes as an event as well.
       if (message.header("Nats-Marker-Reason") !== undefined) return;
-      const { id, instance, at: _, digest: __, rttMs, ...beat } = parseJson(Heartbeat, message.text(), "heartbeat");
+      const { id, instance, link, at: _, digest: __, ...beat } = parseJson(Heartbeat, message.text(), "heartbeat");
       const before = nodes.get(id);
       if (before === undefined || before.instance !== instance) return wanted.resolve();
       const since = before.state === beat.state ? before.since : new Date().toISOString();
-      const link = { ...before.link, ...(rttMs === undefined ? {} : { rttMs }) };
-      const news = { ...beat, link, since, seenAt: new Date().toISOString() };
+      const told = link === undefined ? {} : { link };
+      const news = { ...beat, ...told, since, seenAt: new Date().toISOString() };
       nodes.set(id, { ...before, ...news });
       heard.beats.set(id, news);
     },

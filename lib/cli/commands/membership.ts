@@ -1,0 +1,77 @@
+/** How this machine belongs to a hub: by joining it with a token, or as it did before. */
+import * as v from "valibot";
+import { writeSecretFile } from "../../os/secret_file.ts";
+import { XtaskError } from "../../protocol/error.ts";
+import { Id } from "../../protocol/id.ts";
+import { parseJson } from "../../protocol/parse.ts";
+import { join, type LeafNodeOptions } from "../../system.ts";
+import { assetPath } from "../assets.ts";
+import type { Shell } from "../shell.ts";
+
+/** What a node starts with. */
+export interface Membership {
+  /** Text of its creds file. */
+  readonly creds: string;
+  readonly leaf?: LeafNodeOptions;
+}
+
+/** Who joins what. */
+export interface Joining {
+  readonly servers: string;
+  readonly node: string;
+  /** The agent's folder. */
+  readonly home: string;
+  readonly token: string | undefined;
+  /** Whether as a leaf node. */
+  readonly leaf: boolean;
+  readonly tlsCa?: string;
+}
+
+/** What the hub told a leaf node when it joined. */
+const Saved = v.object({ project: Id, leafPort: v.number() });
+
+/**
+ * Joins with the token, or finds what an earlier joining left.
+ *
+ * @throws {XtaskError} `unauthenticated` where there is neither, `invalid` for a token of another kind
+ */
+export async function membershipOf(shell: Shell, joining: Joining): Promise<Membership> {
+  const { token, home, node } = joining;
+  const known = `${home}/${node}.leaf.json`;
+  if (token !== undefined) await joinHub(joining, token, known);
+  const saved = await readIfThere(known);
+  if (joining.leaf && saved === undefined) {
+    throw new XtaskError("invalid", `Node '${node}' has not joined as a leaf node`, {
+      details: ["its credential is that of a client; join anew: xtask agent --hub URL --leaf --join TOKEN"],
+    });
+  }
+  const creds = await readIfThere(shell.env.XTASK_NATS_CREDS ?? `${home}/${node}.creds`);
+  if (creds === undefined) {
+    throw new XtaskError("unauthenticated", `Node '${node}' has not joined this hub yet`, {
+      details: ["on the hub's machine: xtask auth invite --role node", "then paste here the line that it prints"],
+    });
+  }
+  if (saved === undefined) return { creds };
+  const { project, leafPort: port } = parseJson(Saved, saved, known);
+  return { creds, leaf: { project, port, natsServer: await assetPath(shell, "nats-server") } };
+}
+
+async function joinHub({ servers, node, home, leaf, tlsCa }: Joining, token: string, known: string): Promise<void> {
+  const ca = tlsCa === undefined ? {} : { tlsCa };
+  const { creds, role, project, leafPort } = await join({ servers, token, name: node, leaf, ...ca });
+  if (role !== "node") {
+    throw new XtaskError("invalid", `This token invites a person (${role})`, { details: ["use: xtask auth join"] });
+  }
+  await Deno.mkdir(home, { recursive: true, mode: 0o700 });
+  await writeSecretFile(`${home}/${node}.creds`, creds);
+  if (leaf) await writeSecretFile(known, JSON.stringify({ project, leafPort }));
+  else await Deno.remove(known).catch(unlessMissing);
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  return await Deno.readTextFile(path).catch(unlessMissing);
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}

@@ -1,0 +1,47 @@
+/** Handing in a token for a credential, by the one subject that the token may publish. */
+import { formatCreds } from "../auth/creds.ts";
+import { createJoinRequest, JoinReply, readToken } from "../auth/invite.ts";
+import { parseJson } from "../protocol/parse.ts";
+import { inboxPrefix, joinSubject } from "../protocol/subjects.ts";
+import { openBus } from "./bus.ts";
+
+/** Options of {@linkcode join}. */
+export interface JoinOptions {
+  readonly servers: string;
+  readonly token: string;
+  /** The node or user id to be known by. */
+  readonly name: string;
+  /** Whether it is for the link of a leaf node. */
+  readonly leaf?: boolean;
+  readonly tlsCa?: string;
+}
+
+/** A credential that was asked for with a token: the text of a creds file, whose key was made here. */
+export interface Joined extends Omit<JoinReply, "jwt"> {
+  readonly creds: string;
+}
+
+/**
+ * Hands in a token for a credential.
+ *
+ * @throws {XtaskError} `unauthenticated` for a token that is used, expired or unknown, `conflict` for a name that is held
+ */
+export async function join(
+  { servers, token, name, leaf = false, tlsCa }: JoinOptions,
+  signal?: AbortSignal,
+): Promise<Joined> {
+  const { invitation, creds } = readToken(token, Date.now());
+  await using bus = await openBus({
+    servers,
+    creds,
+    name: "xtask join",
+    inboxPrefix: inboxPrefix(invitation),
+    reconnect: false,
+    ...(tlsCa === undefined ? {} : { tls: { ca: tlsCa } }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const { request, seed } = createJoinRequest(invitation, name, { leaf });
+  const answer = await bus.request(joinSubject(invitation), JSON.stringify(request));
+  const { jwt, ...about } = parseJson(JoinReply, answer.text(), "answer to the join request");
+  return { ...about, creds: formatCreds(jwt, seed) };
+}
