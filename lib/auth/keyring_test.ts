@@ -62,7 +62,7 @@ Deno.test("two hubs share no key", () =>
       await openKeyring(`${dir}/${name}`, ["acme"]);
       return (await Deno.readTextFile(`${dir}/${name}`)).match(/S[OA][A-Z2-7]{56}/g) ?? [];
     }));
-    assert.deepEqual(seeds.map(({ length }) => length), [7, 7]);
+    assert.deepEqual(seeds.map(({ length }) => length), [8, 8]);
     assert.equal(new Set(seeds.flat()).size, 14);
   }));
 
