@@ -56,6 +56,17 @@ Deno.test("a project that is named gets keys of its own; those of the others sta
     assert.deepEqual(names(await openKeyring(path, [])), names(three));
   }));
 
+Deno.test("a keyring from before there were leaf nodes gets a key for them, once, and all others stay", () =>
+  inFolder(async (dir) => {
+    const path = `${dir}/keyring.json`;
+    const { leaf: _, ...before } = rolesOf(await openKeyring(path, ["acme"]));
+    await Deno.writeTextFile(path, (await Deno.readTextFile(path)).replace(/\s*"leaf": "[^"]*",/, ""));
+    const { leaf, ...after } = rolesOf(await openKeyring(path, []));
+    assert.deepEqual(after, before);
+    assert.ok(leaf !== undefined);
+    assert.deepEqual(rolesOf(await openKeyring(path, [])).leaf, leaf);
+  }));
+
 Deno.test("two hubs share no key", () =>
   inFolder(async (dir) => {
     const seeds = await Promise.all(["a", "b"].map(async (name) => {
@@ -63,7 +74,7 @@ Deno.test("two hubs share no key", () =>
       return (await Deno.readTextFile(`${dir}/${name}`)).match(/S[OA][A-Z2-7]{56}/g) ?? [];
     }));
     assert.deepEqual(seeds.map(({ length }) => length), [8, 8]);
-    assert.equal(new Set(seeds.flat()).size, 14);
+    assert.equal(new Set(seeds.flat()).size, 16);
   }));
 
 Deno.test("a file that is no keyring is refused and never overwritten", () =>

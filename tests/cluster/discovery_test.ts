@@ -69,7 +69,9 @@ Deno.test("nodes are found, described and asked together", async (t) => {
     assert.deepEqual(record.labels, { role: "ci", region: "eu-west" });
     assert.deepEqual(record.slots, { total: 2, free: 2 });
     assert.deepEqual(record.running, []);
-    assert.deepEqual(record.link, { mode: "client" });
+    const { mode, up, rttMs = 0, backlogBytes } = record.link;
+    assert.deepEqual({ mode, up, backlogBytes }, { mode: "client", up: true, backlogBytes: 0 });
+    assert.ok(rttMs > 0, `${rttMs} ms`);
     assert.deepEqual(record.capabilities.find(({ name }) => name === "task")?.verbs.sort(), ["list", "run"]);
     const build = record.tasks.find(({ name }) => name === "build");
     assert.match(build?.desc ?? "", /Write the tool to dist/);

@@ -4,9 +4,14 @@ import { storedLogs } from "../../lib/client/follow.ts";
 import { type Bus, openBus } from "../../lib/nats/bus.ts";
 import { outState } from "../../lib/nats/own_streams.ts";
 import { lastOf, readStream, STREAM } from "../../lib/nats/streams.ts";
+import { serverMark } from "../../lib/nats/server.ts";
+import { sendSignal, survivors } from "../../lib/os/processes.ts";
+import { type Link, NodeRecord } from "../../lib/protocol/node.ts";
+import { parseJson } from "../../lib/protocol/parse.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
-import { statusSubject, storedResult, storedResults } from "../../lib/protocol/subjects.ts";
-import { ask, ended } from "../asking.ts";
+import { statusSubject, storedEvents, storedResult, storedResults } from "../../lib/protocol/subjects.ts";
+import { counted, countedIn, COUNTING, openGate } from "../counting.ts";
+import { ask, ended, ongoing, resultOf } from "../asking.ts";
 import { startFleet, type TestFleet } from "../fleet.ts";
 import { until } from "../until.ts";
 import { relayTo } from "./relay.ts";
@@ -31,6 +36,11 @@ async function textOf(bus: Bus, id: string): Promise<string> {
     if (event.type === "log") text += event.pieces.map(({ bytes }) => new TextDecoder().decode(bytes)).join("");
   }
   return text;
+}
+
+/** What the node says of its link. */
+async function linkOf(bus: Bus): Promise<Link> {
+  return parseJson(NodeRecord, (await bus.request(statusSubject("n1"), "")).text(), "record").link;
 }
 
 /** Subjects and texts of a stream, in order. */
@@ -74,7 +84,7 @@ Deno.test("the link of a leaf node is cut", async (t) => {
     assert.equal(await lastOf(admin, STREAM.results, storedResult(asked.id, "n1")), undefined);
     link.restore();
     await until("the hub to have the result", () => lastOf(admin, STREAM.results, storedResult(asked.id, "n1")));
-    assert.equal(await textOf(admin, asked.id), "hello\n");
+    await until("its output", async () => await textOf(admin, asked.id) === "hello\n");
   });
 
   await t.step(
@@ -104,16 +114,95 @@ Deno.test("the link of a leaf node is cut", async (t) => {
         async () => (await stored(admin, STREAM.results, [storedResults("*")])).length === ids.length + 1,
       );
       const tookMs = performance.now() - begun;
-      const here = await stored(own, STREAM.events, ["xtask.events.>"]);
-      const hubs = (await stored(admin, STREAM.events, ["xtask.events.>"])).filter((line) =>
-        line.split(" ")[0]?.endsWith(".n1")
-      );
-      assert.deepEqual(hubs, here);
-      assert.deepEqual(
-        await stored(admin, STREAM.results, [storedResults("*")]),
-        await stored(own, STREAM.results, [storedResults("*")]),
-      );
+      await until("the same events, in the same order", async () => {
+        const hubs = (await stored(admin, STREAM.events, ["xtask.events.>"])).filter((line) =>
+          / \S*\.n1 /.test(` ${line}`)
+        );
+        return hubs.join("\n") === (await stored(own, STREAM.events, ["xtask.events.>"])).join("\n");
+      });
+      const results = [storedResults("*")];
+      assert.deepEqual(await stored(admin, STREAM.results, results), await stored(own, STREAM.results, results));
       assert.ok(tookMs < 5_000, `it took ${tookMs} ms for ${waiting} reports`);
     },
   );
+});
+
+Deno.test("the link of a leaf node is stalled: it is found by pings, and dialled again", async () => {
+  await using stack = new AsyncDisposableStack();
+  const fleet = stack.use(await startFleet({ nodes: [] }));
+  const link = stack.use(relayTo(fleet.up.server.leafPort ?? 0));
+  await fleet.start({ id: "n1", leaf: { port: link.port } });
+  await until("the node at the hub", () => fleet.up.hub.fleet.get("n1")?.state === "online");
+  const own = await there(fleet, stack);
+  link.stall();
+  const id = newCommandId();
+  assert.equal(ended(await ask(own, "n1", "silent.exec", { command: ["echo", "x"] }, { id })).state, "succeeded");
+  await until("the node to say that its link is down", async () => (await linkOf(own)).up === false, {
+    timeoutMs: 60_000,
+  });
+  assert.ok(((await linkOf(own)).backlogBytes ?? 0) > 0);
+  // What was dialled before stays stalled: only a new connection gets through.
+  link.restore();
+  await until("the result at the hub", () => lastOf(fleet.admin, STREAM.results, storedResult(id, "n1")), {
+    timeoutMs: 90_000,
+  });
+  await until("the node to say that all is well", async () => {
+    const { up, rttMs = 0, backlogBytes } = await linkOf(own);
+    return up === true && rttMs > 0 && backlogBytes === 0;
+  });
+});
+
+Deno.test("the server of a leaf node is killed while it works: it comes back, and every report arrives once", async () => {
+  await using stack = new AsyncDisposableStack();
+  const fleet = stack.use(await startFleet({ nodes: [{ id: "n1", leaf: {} }], taskfile: COUNTING }));
+  await until("the node at the hub", () => fleet.up.hub.fleet.get("n1")?.state === "online");
+  const { dir, home } = fleet.node("n1");
+  const id = newCommandId();
+  ongoing(await ask(fleet.admin, "n1", "task.run", { args: ["count"] }, { id, waitMs: 0 }));
+  for (let round = 0; round < 3; round++) {
+    const before = await countedIn(dir);
+    await until("the command to go on", async () => await countedIn(dir) > before + 20);
+    const [pid = 0] = await survivors({ groups: [], mark: serverMark(`${home}/leaf`) });
+    sendSignal(pid, "SIGKILL");
+    await until("another server", async () => {
+      const [now] = await survivors({ groups: [], mark: serverMark(`${home}/leaf`) });
+      return now !== undefined && now !== pid;
+    }, { timeoutMs: 30_000 });
+  }
+  await openGate(dir);
+  await until("the result", () => lastOf(fleet.admin, STREAM.results, storedResult(id, "n1")), { timeoutMs: 60_000 });
+  const lines = counted(await countedIn(dir));
+  await until("all of its output", async () => await textOf(fleet.admin, id) === lines, { timeoutMs: 30_000 });
+  const events = await stored(fleet.admin, STREAM.events, [storedEvents("default")]);
+  for (const type of ["command_accepted", "command_started", "command_result"]) {
+    assert.equal(events.filter((line) => line.includes(id) && line.includes(`"type":"${type}"`)).length, 1, type);
+  }
+});
+
+Deno.test("the agent of a leaf node starts again while the hub is away, and hands over what the one before left", async () => {
+  await using stack = new AsyncDisposableStack();
+  const fleet = stack.use(await startFleet({ nodes: [], taskfile: COUNTING }));
+  const link = stack.use(relayTo(fleet.up.server.leafPort ?? 0));
+  const spec = { id: "n1", leaf: { port: link.port } };
+  const { agent, home } = await fleet.start(spec);
+  await until("the node at the hub", () => fleet.up.hub.fleet.get("n1")?.state === "online");
+  link.cut();
+  const ids = [newCommandId(), newCommandId()];
+  const run = async (id: string) => {
+    await using bus = await openBus({ servers: fleet.node("n1").localAddress ?? "" });
+    // Output that is not waited for goes its own way, beside the result.
+    ongoing(await ask(bus, "n1", "silent.exec", { command: ["echo", id] }, { id, waitMs: 0 }));
+    assert.equal((await resultOf(bus, "n1", id)).state, "succeeded");
+  };
+  await run(ids[0] ?? "");
+  await agent[Symbol.asyncDispose]();
+  assert.deepEqual(await survivors({ groups: [], mark: serverMark(`${home}/leaf`) }), [], "its server went with it");
+  await fleet.start(spec);
+  await run(ids[1] ?? "");
+  link.restore();
+  for (const id of ids) {
+    await until("its result", () => lastOf(fleet.admin, STREAM.results, storedResult(id, "n1")));
+  }
+  const results = await stored(fleet.admin, STREAM.results, [storedResults("*")]);
+  assert.deepEqual(results.map((line) => line.split(" ")[0]), ids.map((id) => storedResult(id, "n1")));
 });
