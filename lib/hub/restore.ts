@@ -2,6 +2,7 @@
 import type { ProjectKeys } from "../auth/keyring.ts";
 import { openBus } from "../nats/bus.ts";
 import { startServer } from "../nats/server.ts";
+import { hubConfig } from "../nats/server_config.ts";
 import { assertJetStream } from "../nats/streams.ts";
 import { lockFolder } from "../os/lock.ts";
 import { writeSecretFile } from "../os/secret_file.ts";
@@ -42,7 +43,7 @@ export async function restoreHub(options: RestoreOptions, signal?: AbortSignal):
         home: `${hub}/nats`,
         host: "127.0.0.1",
         port: 0,
-        trust: backup.keyring.trust,
+        config: hubConfig(`${hub}/nats`, backup.keyring.trust),
         probe: (url, within) => answers(backup.keyring.projects[0], url, within),
         onChange: ({ reason }) => report(reason),
       }, signal);
