@@ -62,6 +62,8 @@ export class Forwarder implements AsyncDisposable {
   #bytes: number;
   #wake = () => {};
   #idle: (() => void)[] = [];
+  #moving = false;
+  #moved = Promise.withResolvers<void>();
   /** What the hub has, and since when. */
   #passed: { readonly done: number; readonly at: number }[] = [];
 
@@ -98,6 +100,11 @@ export class Forwarder implements AsyncDisposable {
     return this.#bytes;
   }
 
+  /** Resolves when less than so many bytes wait, at once while nothing moves: then waiting is in vain. */
+  async room(bytes: number, signal: AbortSignal): Promise<void> {
+    while (this.#moving && this.#bytes > bytes && !signal.aborted) await this.#moved.promise;
+  }
+
   /** Tells of reports that are in the store now. */
   added(sequence: number, bytes: number): void {
     this.#last = Math.max(this.#last, sequence);
@@ -118,6 +125,7 @@ export class Forwarder implements AsyncDisposable {
   /** Stops. What the hub does not have stays in the store. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
+    this.#moves(false);
     this.#wake();
     for (const resolve of this.#idle) resolve();
     await this.#running;
@@ -136,22 +144,31 @@ export class Forwarder implements AsyncDisposable {
           continue;
         }
         if (!await this.#handOver()) {
+          this.#moves(false);
           if (!troubled) onTrouble(new Error("there is no link"));
           troubled = true;
           await pause(NO_LINK_MS * (0.5 + Math.random()), signal);
           continue;
         }
+        this.#moves(true);
         onContact();
         retryMs = RETRY_MS.min;
         troubled = false;
       } catch (error) {
         if (signal.aborted) return;
+        this.#moves(false);
         if (!troubled) onTrouble(error);
         troubled = true;
         await pause(retryMs * (0.5 + Math.random()), signal);
         retryMs = Math.min(retryMs * 2, RETRY_MS.max);
       }
     }
+  }
+
+  #moves(moving: boolean): void {
+    this.#moving = moving;
+    this.#moved.resolve();
+    this.#moved = Promise.withResolvers();
   }
 
   /** Resolves when there is more, or something to let go of. */

@@ -37,6 +37,9 @@ const ASK_MS = 4_000;
 /** The outbox has fewer reports than this on their way at once: those alone can be repeats. */
 const REPEATS_MAX = 128;
 
+/** More than this waits only while nothing is taken. */
+const SLOW_BYTES = LOG_SPOOL_BYTES / 2;
+
 /** The way of a client: what left the journal is at the hub. */
 export function clientLink(bus: Bus): HubLink {
   return {
@@ -72,7 +75,9 @@ export async function openLeafLink(options: LeafLinkOptions): Promise<HubLink> {
       return forwarder.backlogBytes > LOG_SPOOL_BYTES;
     },
     whenUp: (signal) => bus.whenUp(signal),
-    async send(report: Report, id) {
+    async send(report: Report, id, signal) {
+      // A hub that takes less than is made slows the runs down, as it does those of a client.
+      await forwarder.room(SLOW_BYTES, signal);
       stored ??= idsInStore(bus);
       stored.catch(() => stored = undefined);
       if ((await stored).has(id)) return;

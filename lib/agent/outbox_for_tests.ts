@@ -21,6 +21,8 @@ export class Line implements Uplink {
   #pending: Sent[] = [];
   #waiting: (() => void)[] = [];
   up = true;
+  /** Whether there is no room for output behind it. */
+  full = false;
   /** Whether answers are held up. */
   stalled = false;
   attempts = 0;

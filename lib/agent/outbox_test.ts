@@ -169,3 +169,15 @@ Deno.test("a disk that refuses costs output, is told once, and never a fact that
   await node.flushed();
   assert.deepEqual(node.arrived, ["f0", "f1", "l3"]);
 });
+
+Deno.test("where the store behind the link is full, output gives way and facts go on", async () => {
+  await using node = await Node.start();
+  node.line.full = true;
+  assert.equal(await node.outbox.log(draft("output")), false);
+  await node.outbox.facts([draft("fact")]);
+  await node.flushed();
+  node.line.full = false;
+  assert.equal(await node.outbox.log(draft("more")), true);
+  await node.flushed();
+  assert.deepEqual(node.arrived, ["fact", "more"]);
+});
