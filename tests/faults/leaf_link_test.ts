@@ -127,6 +127,42 @@ Deno.test("the link of a leaf node is cut", async (t) => {
   );
 });
 
+Deno.test("the link of a leaf node flaps while it works: every report arrives once, and in order", async () => {
+  await using stack = new AsyncDisposableStack();
+  const fleet = stack.use(await startFleet({ nodes: [] }));
+  const link = stack.use(relayTo(fleet.up.server.leafPort ?? 0));
+  await fleet.start({ id: "n1", leaf: { port: link.port } });
+  await until("the node at the hub", () => fleet.up.hub.fleet.get("n1")?.state === "online");
+  const own = await there(fleet, stack);
+  const ids: string[] = [];
+  const work = async () => {
+    const id = newCommandId();
+    ids.push(id);
+    assert.equal(ended(await ask(own, "n1", "silent.exec", { command: ["true"] }, { id })).state, "succeeded");
+  };
+  const marks = async () => (await stored(fleet.admin, STREAM.up, ["xtask.up.n1.mark.*"])).length;
+  for (let round = 0; round < 6; round++) {
+    for (let count = 0; count < 10; count++) await work();
+    link.cut();
+    await Promise.all([work(), work(), work()]);
+    const before = await marks();
+    link.restore();
+    // Cut again while it hands over, each time a little later in the middle of it.
+    await until("the next batch to be on its way", async () => (await work(), await marks() > before), {
+      timeoutMs: 30_000,
+    });
+  }
+  const subjects = ["xtask.events.>"];
+  const ofNode = (lines: string[]) => lines.filter((line) => line.split(" ")[0]?.endsWith(".n1"));
+  await until("all of it, once and in order", async () => {
+    const hub = ofNode(await stored(fleet.admin, STREAM.events, subjects));
+    return hub.join("\n") === (await stored(own, STREAM.events, subjects)).join("\n");
+  }, { timeoutMs: 30_000 });
+  const results = await stored(fleet.admin, STREAM.results, [storedResults("*")]);
+  const told = results.map((line) => line.split(" ")[0]).sort();
+  assert.deepEqual(told, ids.map((id) => storedResult(id, "n1")).sort());
+});
+
 Deno.test("the link of a leaf node is stalled: it is found by pings, and dialled again", async () => {
   await using stack = new AsyncDisposableStack();
   const fleet = stack.use(await startFleet({ nodes: [] }));
