@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import * as v from "valibot";
 import { type Keyring, openKeyring, type ProjectKeys } from "../auth/keyring.ts";
 import { type Bus, openBus } from "../nats/bus.ts";
-import { restore, snapshot, StreamBackup, streamNames } from "../nats/snapshot.ts";
+import { goingOnAfter, restore, snapshot, StreamBackup, streamNames } from "../nats/snapshot.ts";
 import { STREAM } from "../nats/streams.ts";
 import { writeSecretFile } from "../os/secret_file.ts";
 import { XtaskError } from "../protocol/error.ts";
@@ -35,6 +35,9 @@ export type Manifest = v.InferOutput<typeof Manifest>;
 
 const KEYS = "keys.json";
 const MANIFEST = "manifest.json";
+
+/** Who is there says so again, to the hub that is there then. */
+const NOT_KEPT: readonly string[] = [STREAM.presence, STREAM.here];
 
 /** Options of {@linkcode backUp}. */
 export interface BackUpOptions {
@@ -84,8 +87,10 @@ export async function backUp({ keys, servers, folder, report }: BackUpOptions): 
 async function writeStreams(bus: Bus, { project }: ProjectKeys, folder: string, report: (line: string) => void) {
   await Deno.mkdir(`${folder}/${project}`, { mode: 0o700 });
   const written: Manifest["projects"][number]["streams"] = [];
-  // What others derive from comes last: then it has all that they have, and they catch up with it when they are put back.
-  const names = (await streamNames(bus)).sort((a, b) => Number(a === STREAM.up) - Number(b === STREAM.up));
+  // What others derive from comes last: then it has all that they have.
+  const names = (await streamNames(bus)).filter((name) => !NOT_KEPT.includes(name)).sort((a, b) =>
+    Number(a === STREAM.up) - Number(b === STREAM.up)
+  );
   for (const name of names) {
     const file = `${project}/${name}.stream`;
     const hash = createHash("sha256");
@@ -151,8 +156,14 @@ export async function putBack(
   for (const keys of keyring.projects) {
     const { streams = [] } = manifest.projects.find(({ project }) => project === keys.project) ?? {};
     await using bus = await openBus({ servers, creds: keys.hubCreds(), name: "xtask restore", reconnect: false });
-    for (const { file, stream } of streams) {
-      await restore(bus, stream, (await Deno.open(`${folder}/${file}`)).readable);
+    const up = streams.find(({ stream }) => stream.config.name === STREAM.up)?.stream;
+    // What others derive from comes first: without it they'd try again after pauses that grow.
+    for (const { file, stream } of streams.toReversed()) {
+      await restore(
+        bus,
+        up === undefined ? stream : goingOnAfter(stream, up),
+        (await Deno.open(`${folder}/${file}`)).readable,
+      );
       report(`${keys.project}: ${stream.config.name}, ${stream.state.messages} messages`);
     }
   }

@@ -9,8 +9,13 @@ import { natsError } from "./connect.ts";
 
 /** What a server needs to know of a stream to take it back: its configuration and state, as the server wrote them. */
 export const StreamBackup = v.object({
-  config: v.looseObject({ name: v.string() }),
-  state: v.looseObject({ messages: v.number(), bytes: v.number(), last_ts: v.optional(v.string()) }),
+  config: v.looseObject({ name: v.string(), sources: v.optional(v.array(v.looseObject({ name: v.string() }))) }),
+  state: v.looseObject({
+    messages: v.number(),
+    bytes: v.number(),
+    last_seq: v.number(),
+    last_ts: v.optional(v.string()),
+  }),
 });
 /** What a server needs to know of a stream to take it back. */
 export type StreamBackup = v.InferOutput<typeof StreamBackup>;
@@ -60,6 +65,18 @@ export async function snapshot(
   } finally {
     chunks.unsubscribe();
   }
+}
+
+/**
+ * A stream that derives from another, told to go on after what is in the backup of that. For a stream that was taken back is
+ * another one to the server, and those who derive from it would do so from its beginning.
+ */
+export function goingOnAfter({ config, state }: StreamBackup, from: StreamBackup): StreamBackup {
+  if (config.sources === undefined) return { config, state };
+  const sources = config.sources.map((source) =>
+    source.name === from.config.name ? { ...source, opt_start_seq: from.state.last_seq + 1 } : source
+  );
+  return { config: { ...config, sources }, state };
 }
 
 /**

@@ -133,9 +133,16 @@ export type Manager = Awaited<ReturnType<typeof jetstreamManager>>;
 
 /** Makes a stream, or brings it to what is wanted. */
 export async function ensure(manager: Manager, config: Partial<StreamConfig> & { name: string }): Promise<void> {
-  const exists = await manager.streams.info(config.name).then(() => true, () => false);
-  if (exists) await manager.streams.update(config.name, config);
-  else await manager.streams.add(config);
+  const there = await manager.streams.info(config.name).then(({ config }) => config, () => undefined);
+  if (there === undefined) await manager.streams.add(config);
+  else await manager.streams.update(config.name, { ...config, ...startsOf(config, there) });
+}
+
+/** Where a stream that was restored goes on deriving: it has all before. */
+function startsOf({ sources }: Partial<StreamConfig>, there: StreamConfig): Partial<StreamConfig> {
+  if (sources === undefined) return {};
+  const start = (name: string) => there.sources?.find((source) => source.name === name)?.opt_start_seq;
+  return { sources: sources.map((source) => ({ ...source, opt_start_seq: start(source.name) ?? 0 })) };
 }
 
 /** Where to begin reading a stream. */

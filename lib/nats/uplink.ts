@@ -26,14 +26,28 @@ export async function publishStored(bus: Bus, { subject, headers, payload }: Sto
   for (const [name, value] of Object.entries(headers)) made.set(name, value);
   if (id !== undefined) made.set("Nats-Msg-Id", id);
   let answer: { seq?: number; error?: { code: number; description: string } };
+  const answered = new AbortController();
   try {
-    const message = await bus.connection.request(subject, payload, { timeout: ACK_TIMEOUT_MS, headers: made });
+    const message = await Promise.race([
+      bus.connection.request(subject, payload, { timeout: ACK_TIMEOUT_MS, headers: made }),
+      lost(bus, answered.signal),
+    ]);
     answer = message.json();
   } catch (error) {
     throw natsError(error);
+  } finally {
+    answered.abort();
   }
   if (answer.error !== undefined) {
     throw new XtaskError("unavailable", `This is not stored: ${answer.error.description}`);
   }
   return answer.seq ?? 0;
+}
+
+/** Rejects when the connection is lost, and with it what was under way: the answer would never come. */
+async function lost(bus: Bus, signal: AbortSignal): Promise<never> {
+  for await (const change of bus.changes(signal)) {
+    if (change === "down") throw new XtaskError("unavailable", "The connection was lost before the answer came");
+  }
+  return await new Promise<never>(() => {});
 }
