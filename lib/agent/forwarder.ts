@@ -65,7 +65,7 @@ export class Forwarder implements AsyncDisposable {
   #moving = false;
   #moved = Promise.withResolvers<void>();
   /** What the hub has, and since when. */
-  #passed: { readonly done: number; readonly at: number }[] = [];
+  #passed: { readonly done: number; readonly mark: number; readonly at: number }[] = [];
 
   private constructor(options: ForwarderOptions, state: OutState) {
     this.#options = options;
@@ -77,7 +77,8 @@ export class Forwarder implements AsyncDisposable {
     this.#last = Math.max(state.last, this.#position.done);
     this.#bytes = this.#last > this.#position.done ? state.bytes : 0;
     // What an agent before this one has handed over.
-    if (state.first <= this.#position.done) this.#passed.push({ done: this.#position.done, at: this.#now() });
+    const { done, mark } = this.#position;
+    if (state.first <= done) this.#passed.push({ done, mark, at: this.#now() });
     this.#running = this.#run();
   }
 
@@ -208,9 +209,21 @@ export class Forwarder implements AsyncDisposable {
     // A mark that is newer than the one that was named is this batch's own, if it can have arrived at all.
     const stored = "first" in outcome || newest > this.#position.mark && this.#maybeStored;
     if (stored) await this.#settle(last, newest, bytes);
-    // Else the hub's store is an older one, or the mark was too old to be kept: then it is named as it is.
+    else if (newest < this.#position.mark) await this.#goBack(newest);
     else await this.#save({ mark: newest });
     return true;
+  }
+
+  /**
+   * The hub's store is an older one, made of a backup: what is still here goes out once more. Where the mark was only too old
+   * to be kept, all that was handed over has long been let go of, but for an agent that was killed and stayed away.
+   */
+  async #goBack(mark: number): Promise<void> {
+    const { first } = await outState(this.#options.bus);
+    const known = this.#passed.find((one) => one.mark === mark)?.done ?? first - 1;
+    const done = Math.min(this.#position.done, known);
+    this.#passed = this.#passed.filter((one) => one.done <= done);
+    await this.#save({ mark, done, sent: undefined });
   }
 
   /** What goes out next: a batch that may have gone out before is made of the same reports. */
@@ -232,7 +245,7 @@ export class Forwarder implements AsyncDisposable {
 
   async #settle(done: number, mark: number, bytes: number): Promise<void> {
     this.#maybeStored = false;
-    this.#passed.push({ done, at: this.#now() });
+    this.#passed.push({ done, mark, at: this.#now() });
     await this.#save({ mark, done, sent: undefined });
     this.#bytes = this.empty ? 0 : Math.max(0, this.#bytes - bytes);
     if (!this.empty) return;
