@@ -73,7 +73,9 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
           ...nodeFlags,
           hub: optionalText("Address of the hub; XTASK_NATS_URL by default", "URL"),
           join: optionalText("Token of an invitation, on the first start", "TOKEN"),
-          leaf: flag("Join as a leaf node: with a server and a store of its own, it works without the hub too"),
+          client: flag(
+            "Join without a server of its own: it needs less, and takes commands only while it reaches the hub",
+          ),
           ca: optionalText("Check the hub's certificate against this CA file", "FILE"),
         },
       },

@@ -152,9 +152,14 @@ async function join(message: Incoming, { keys, invites, fleet, leafPort, now }: 
     });
   }
   const { name, publicKey, leaf = false } = request;
-  if (leaf && (invitation.role !== "node" || leafPort === undefined)) {
-    throw new XtaskError("invalid", "This hub has no port for leaf nodes, or the token is not for a node", {
-      details: ["join as a client of the hub: xtask agent without --leaf; the token can still be used"],
+  if (leaf && invitation.role !== "node") {
+    throw new XtaskError("invalid", `This token invites a person (${invitation.role})`, {
+      details: ["use: xtask auth join; the token can still be used"],
+    });
+  }
+  if (leaf && leafPort === undefined) {
+    throw new XtaskError("invalid", "This hub has no port for nodes with a server of their own", {
+      details: ["join with --client; the token can still be used"],
     });
   }
   // Before the token is used up: it may be refused for the name.

@@ -22,7 +22,7 @@ Deno.test("a leaf node whose hub is gone is asked on its machine, survives being
   const args = ["agent", "--json", "--hub", natsUrl, "--name", "edge", "--dir", dir];
   const servers = () => survivors({ groups: [], mark: serverMark(`${home}/agent/leaf`) });
   stack.defer(async () => void await endProcesses({ groups: [], mark: serverMark(`${home}/agent/leaf`) }));
-  await using agent = await spawnXtask([...args, "--leaf", "--join", token], { home, cwd: dir });
+  await using agent = await spawnXtask([...args, "--join", token], { home, cwd: dir });
   assert.equal((await agent.ready()).mode, "leaf");
   const hello = async (from: string) => {
     const { code, stdout, stderr } = await xtask(["task", "run", "hello", "--on", "edge"], { home: from });

@@ -22,8 +22,8 @@ export interface Joining {
   /** The agent's folder. */
   readonly home: string;
   readonly token: string | undefined;
-  /** Whether as a leaf node. */
-  readonly leaf: boolean;
+  /** Whether as a client of the hub, without a server of its own. */
+  readonly client: boolean;
   readonly tlsCa?: string;
 }
 
@@ -31,7 +31,7 @@ export interface Joining {
 const Saved = v.object({ project: Id, leafPort: v.number() });
 
 /**
- * Joins with the token, or finds what an earlier joining left.
+ * Joins with the token, or finds what an earlier joining left. A node stays what it joined as.
  *
  * @throws {XtaskError} `unauthenticated` where there is neither, `invalid` for a token of another kind
  */
@@ -40,9 +40,9 @@ export async function membershipOf(shell: Shell, joining: Joining): Promise<Memb
   const known = `${home}/${node}.leaf.json`;
   if (token !== undefined) await joinHub(joining, token, known);
   const saved = await readIfThere(known);
-  if (joining.leaf && saved === undefined) {
-    throw new XtaskError("invalid", `Node '${node}' has not joined as a leaf node`, {
-      details: ["its credential is that of a client; join anew: xtask agent --hub URL --leaf --join TOKEN"],
+  if (joining.client && saved !== undefined) {
+    throw new XtaskError("invalid", `Node '${node}' has joined with a server of its own`, {
+      details: ["leave out --client, or join anew: xtask agent --hub URL --client --join TOKEN"],
     });
   }
   const creds = await readIfThere(shell.env.XTASK_NATS_CREDS ?? `${home}/${node}.creds`);
@@ -56,15 +56,15 @@ export async function membershipOf(shell: Shell, joining: Joining): Promise<Memb
   return { creds, leaf: { project, port, natsServer: await assetPath(shell, "nats-server") } };
 }
 
-async function joinHub({ servers, node, home, leaf, tlsCa }: Joining, token: string, known: string): Promise<void> {
+async function joinHub({ servers, node, home, client, tlsCa }: Joining, token: string, known: string): Promise<void> {
   const ca = tlsCa === undefined ? {} : { tlsCa };
-  const { creds, role, project, leafPort } = await join({ servers, token, name: node, leaf, ...ca });
+  const { creds, role, project, leafPort } = await join({ servers, token, name: node, leaf: !client, ...ca });
   if (role !== "node") {
     throw new XtaskError("invalid", `This token invites a person (${role})`, { details: ["use: xtask auth join"] });
   }
   await Deno.mkdir(home, { recursive: true, mode: 0o700 });
   await writeSecretFile(`${home}/${node}.creds`, creds);
-  if (leaf) await writeSecretFile(known, JSON.stringify({ project, leafPort }));
+  if (!client) await writeSecretFile(known, JSON.stringify({ project, leafPort }));
   else await Deno.remove(known).catch(unlessMissing);
 }
 

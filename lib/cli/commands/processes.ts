@@ -80,7 +80,7 @@ async function knownToken({ contexts }: Shell): Promise<{ token?: string }> {
 export interface AgentFlags extends NodeFlags {
   readonly hub?: string;
   readonly join?: string;
-  readonly leaf: boolean;
+  readonly client: boolean;
   readonly ca?: string;
 }
 
