@@ -21,7 +21,7 @@ const USES = [
 /** `deno task bench binary-memory` */
 export const binaryMemory: Measurement = {
   name: "binary-memory",
-  summary: "resident memory of the compiled hub, its server and an agent, against bare ones",
+  summary: "resident memory of the compiled hub, an agent and their servers, against bare ones",
   async run(say) {
     await using stack = new AsyncDisposableStack();
     const folder = await temporaryFolder(stack);
@@ -46,7 +46,7 @@ export const binaryMemory: Measurement = {
       return await measure(hub, agent, home);
     };
     say(`${ROUNDS} rounds`);
-    const { bare, bareServer, hub, server, unused, used } = await interleaved(ROUNDS, {
+    const { bare, bareServer, hub, server, ownServer, unused, used } = await interleaved(ROUNDS, {
       async bare() {
         await using program = await startCommand([waiting]);
         return await settledMiB(program.pid);
@@ -57,6 +57,7 @@ export const binaryMemory: Measurement = {
       },
       hub: () => inFleet((hub) => settledMiB(hub.pid)),
       server: () => inFleet(async (hub) => await settledMiB(await childOf(hub.pid))),
+      ownServer: () => inFleet(async (_, agent) => await settledMiB(await childOf(agent.pid))),
       unused: () => inFleet((_, agent) => settledMiB(agent.pid)),
       used: () =>
         inFleet(async (_, agent, home) => {
@@ -81,6 +82,7 @@ export const binaryMemory: Measurement = {
     return [
       figure("hub, against a program that waits", hub, bare),
       figure("its nats-server, against a bare one", server, bareServer),
+      figure("a node's own nats-server, against a bare one", ownServer, bareServer),
       figure("agent, nothing used, against a program that waits", unused, bare),
       figure("agent, left alone, against a program that waits", bare.map(() => alone), bare),
       figure("agent, task, which and silent used once, against a program that waits", used, bare),
