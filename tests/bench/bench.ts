@@ -19,6 +19,7 @@ import { binaryStart } from "./binary_start.ts";
 import { Baseline, compare, type Measured, updated, type Verdict } from "./baseline.ts";
 import { discover } from "./discover.ts";
 import { idleMemory } from "./idle_memory.ts";
+import { leafCost } from "./leaf_cost.ts";
 import { logBytes } from "./log_bytes.ts";
 import type { Measurement } from "./measurement.ts";
 import { pageClick } from "./page_click.ts";
@@ -28,7 +29,7 @@ import { taskHello } from "./task_hello.ts";
 import { whichCheck } from "./which_check.ts";
 
 const MEASUREMENTS: readonly Measurement[] = [
-  ...[whichCheck, taskHello, startUp, logBytes, idleMemory, discover, pageClick, pageTabs],
+  ...[whichCheck, leafCost, taskHello, startUp, logBytes, idleMemory, discover, pageClick, pageTabs],
   ...[binaryStart, binaryMemory, binarySize],
 ];
 const BASELINE = new URL("./baseline.json", import.meta.url);

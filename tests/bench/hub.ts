@@ -12,8 +12,8 @@ export interface BenchHub extends AsyncDisposable {
   readonly adminCreds: string;
   /** A file with the hub's own credential, which may answer as often as it likes. */
   readonly hubCreds: string;
-  /** Starts `xtask agent` as that node, offering the folder; resolves when it takes commands. */
-  agent(name: string, dir: string): Promise<XtaskProcess>;
+  /** Starts `xtask agent` as that node, a client or a leaf, offering the folder; resolves when it takes commands. */
+  agent(name: string, dir: string, options?: { leaf?: boolean }): Promise<XtaskProcess>;
 }
 
 /** Starts a hub without a node. */
@@ -35,13 +35,17 @@ export async function startBenchHub(): Promise<BenchHub> {
     nodeCreds,
     adminCreds,
     hubCreds,
-    async agent(name, dir) {
+    async agent(name, dir, { leaf = false } = {}) {
+      const token = leaf ? (await fleet.up.hub.invite("node")).token : undefined;
       const process = owned.use(
-        await spawnXtask(["agent", "--name", name, "--hub", fleet.url, "--dir", dir, "--json"], {
-          home: `${fleet.folder}/home-${name}`,
-          cwd: dir,
-          env: { XTASK_NATS_CREDS: await nodeCreds(name) },
-        }),
+        await spawnXtask(
+          ["agent", "--name", name, "--hub", fleet.url, "--dir", dir, "--json", ...token ? ["--join", token] : []],
+          {
+            home: `${fleet.folder}/home-${name}`,
+            cwd: dir,
+            env: token ? {} : { XTASK_NATS_CREDS: await nodeCreds(name) },
+          },
+        ),
       );
       await process.ready();
       return process;

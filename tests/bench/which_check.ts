@@ -44,7 +44,12 @@ export const whichCheck: Measurement = {
 };
 
 /** Asks so many times, so many at once. */
-async function ask(connection: NatsConnection, subject: string, requests: number, inFlight: number): Promise<void> {
+export async function ask(
+  connection: NatsConnection,
+  subject: string,
+  requests: number,
+  inFlight: number,
+): Promise<void> {
   let left = requests;
   await Promise.all(Array.from({ length: inFlight }, async () => {
     while (left-- > 0) await connection.request(subject, REQUEST, { timeout: 20_000 });
@@ -52,7 +57,7 @@ async function ask(connection: NatsConnection, subject: string, requests: number
 }
 
 /** A refusal is an answer too, and a fast one. */
-async function assertAnswers(connection: NatsConnection, subject: string): Promise<void> {
+export async function assertAnswers(connection: NatsConnection, subject: string): Promise<void> {
   const answer = (await connection.request(subject, REQUEST, { timeout: 20_000 })).string();
   if (!answer.includes('"succeeded"')) throw new Error(`which.check does not succeed here: ${answer}`);
 }
