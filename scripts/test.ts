@@ -9,6 +9,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { XtaskError } from "../lib/protocol/error.ts";
 import { asset, type AssetName, ASSETS, pageScript } from "./assets.ts";
+import { chromium } from "./chromium.ts";
 import { closing, summed, type Tally, tally } from "./tally.ts";
 import { testBinary } from "./tests_of_binary.ts";
 
@@ -35,6 +36,7 @@ async function assets(): Promise<boolean> {
   try {
     for (const name of Object.keys(ASSETS) as AssetName[]) await asset(name, { report: write });
     await pageScript({ report: write });
+    await chromium();
     return true;
   } catch (error) {
     const { message, details } = XtaskError.from(error);

@@ -1,6 +1,7 @@
-/** A real browser: Chromium from npm, which brings its own libraries along. */
-import chromium from "@sparticuz/chromium";
+/** A real browser: Chromium from npm. */
+import packed from "@sparticuz/chromium";
 import { type Browser, type HTTPRequest, launch, type Page } from "puppeteer-core";
+import { chromium } from "../../scripts/chromium.ts";
 import { until } from "../until.ts";
 
 /** A page of a browser, and what it complained of. */
@@ -26,10 +27,10 @@ const DESKTOP = { width: 1280, height: 800 };
 export async function startBrowser(): Promise<TestBrowser> {
   const browser: Browser = await launch({
     // Nothing but the machine's own hub is visited, so that its sandbox may be off where there is none.
-    args: [...chromium.args, "--no-sandbox"],
+    args: [...packed.args, "--no-sandbox"],
     // Without a language of the machine it takes one that no formatter knows.
     env: { ...Deno.env.toObject(), LANG: "en_US.UTF-8", LC_ALL: "en_US.UTF-8" },
-    executablePath: await chromium.executablePath(),
+    executablePath: await chromium(),
     headless: "shell",
   });
   return {
