@@ -47,7 +47,7 @@ export function clientLink(bus: Bus): HubLink {
       return bus.up;
     },
     whenUp: (signal) => bus.whenUp(signal),
-    send: (report, id) => publishStored(bus, report, id),
+    send: (report, id, signal) => publishStored(bus, report, { id, signal }),
     backlogBytes: 0,
     handedOver: () => Promise.resolve(),
     measure: () => bus.up ? bus.rttMs() : Promise.reject(new Error("there is no connection")),
@@ -81,7 +81,7 @@ export async function openLeafLink(options: LeafLinkOptions): Promise<HubLink> {
       stored ??= idsInStore(bus);
       stored.catch(() => stored = undefined);
       if ((await stored).has(id)) return;
-      const sequence = await publishStored(bus, { ...report, subject: outOf(report.subject) }, id);
+      const sequence = await publishStored(bus, { ...report, subject: outOf(report.subject) }, { id, signal });
       forwarder.added(sequence, report.payload.length);
     },
     get backlogBytes() {

@@ -103,7 +103,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     return publishStored(
       bus,
       { subject: upEvent(HUB_AUTHOR, event.type), headers: {}, payload },
-      `hub.${crypto.randomUUID()}`,
+      { id: `hub.${crypto.randomUUID()}`, signal: stop.signal },
     );
   };
   const queue = await openQueue({

@@ -5,6 +5,7 @@ import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import { createInbox, headers as createHeaders, nuid } from "@nats-io/nats-core";
 import { ERROR_CODES, type ErrorCode, XtaskError } from "../protocol/error.ts";
 import { HEADER } from "../protocol/run.ts";
+import { subjectMatcher } from "../protocol/subjects.ts";
 import { connect, type ConnectOptions, natsError, userOf } from "./connect.ts";
 
 /** Headers of a message, one value each. */
@@ -43,7 +44,12 @@ export interface Bus extends AsyncDisposable {
   publish(subject: string, payload: string, headers?: Headers): void;
   /** @throws {XtaskError} `unavailable` where nobody answers there, `timeout`, `forbidden`, or what the answer says */
   request(subject: string, payload: string, options?: RequestOptions): Promise<Incoming>;
-  /** Calls `handle` for each message. What it throws is answered as an error where an answer is wanted. */
+  /**
+   * Calls `handle` for each message. What it throws is answered as an error where an answer is wanted.
+   *
+   * Whoever may read a stream can have what is stored there delivered to any subject, as a report of others too, headers and
+   * all. It still has the subject that it was stored under, so what does not fit the subscription is passed by.
+   */
   subscribe(subject: string, handle: (message: Incoming) => Promise<void> | void): Subscription;
   /** Answers to one message by many, until `signal` fires. */
   gather(subject: string, payload: string, signal: AbortSignal): AsyncIterable<Incoming>;
@@ -133,10 +139,11 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds }: ConnectOption
       return answer;
     },
     subscribe(subject, handle) {
+      const meant = subjectMatcher(subject);
       const subscription = connection.subscribe(subject, {
         callback: (error, message) => {
           // An error here means that the subscription was refused; the connection's status says so as well.
-          if (error === null) void answering(incoming(message), handle);
+          if (error === null && meant(message.subject)) void answering(incoming(message), handle);
         },
       });
       return { subject, [Symbol.dispose]: () => subscription.unsubscribe() };

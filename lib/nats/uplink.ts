@@ -11,31 +11,55 @@ export interface Stored {
   readonly payload: Uint8Array<ArrayBuffer>;
 }
 
+/** Options of {@linkcode publishStored}. */
+export interface StoreOptions {
+  /**
+   * Tells a repeat apart: the stream stores one message of an id within its window for duplicates. None where others publish
+   * into the stream as well, who could take the id first
+   */
+  readonly id?: string;
+  /** Ends the wait. The answer to what has left gets a moment still: most likely it is stored, and that is worth knowing. */
+  readonly signal?: AbortSignal;
+}
+
 const ACK_TIMEOUT_MS = 10_000;
+const LAST_ACK_MS = 1_000;
 
 /**
  * Publishes into a stream.
  *
- * @param id Tells a repeat apart: the stream stores one message of an id within its window for duplicates. None where others
- * publish into the stream as well, who could take the id first
  * @returns Its sequence in the stream
  * @throws {XtaskError} where it cannot be known whether the message is stored; sending it again is safe
  */
-export async function publishStored(bus: Bus, { subject, headers, payload }: Stored, id?: string): Promise<number> {
+export async function publishStored(
+  bus: Bus,
+  { subject, headers, payload }: Stored,
+  { id, signal }: StoreOptions = {},
+): Promise<number> {
+  signal?.throwIfAborted();
   const made = createHeaders();
   for (const [name, value] of Object.entries(headers)) made.set(name, value);
   if (id !== undefined) made.set("Nats-Msg-Id", id);
   let answer: { seq?: number; error?: { code: number; description: string } };
   const answered = new AbortController();
+  const given = Promise.withResolvers<never>();
+  let late: ReturnType<typeof setTimeout> | undefined;
+  const giveUp = () => {
+    late = setTimeout(() => given.reject(signal?.reason), LAST_ACK_MS);
+  };
+  signal?.addEventListener("abort", giveUp, { once: true });
   try {
     const message = await Promise.race([
       bus.connection.request(subject, payload, { timeout: ACK_TIMEOUT_MS, headers: made }),
       lost(bus, answered.signal),
+      given.promise,
     ]);
     answer = message.json();
   } catch (error) {
     throw natsError(error);
   } finally {
+    signal?.removeEventListener("abort", giveUp);
+    clearTimeout(late);
     answered.abort();
   }
   if (answer.error !== undefined) {

@@ -297,6 +297,31 @@ export function lastToken(text: string): string {
   return text.slice(text.lastIndexOf(".") + 1);
 }
 
+/**
+ * Whether a subject is one of those that a pattern means.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { subjectMatcher } from "./subjects.ts";
+ *
+ * const meant = subjectMatcher("xtask.*.which.>");
+ * assert.ok(meant("xtask.n1.which.check"));
+ * assert.ok(!meant("xtask.n1.which"));
+ * ```
+ */
+export function subjectMatcher(pattern: string): (subject: string) => boolean {
+  if (!/[*>]/.test(pattern)) return (text) => text === pattern;
+  const wanted = pattern.split(".");
+  const open = wanted.at(-1) === ">";
+  if (open) wanted.pop();
+  return (text) => {
+    const tokens = text.split(".");
+    const fits = open ? tokens.length > wanted.length : tokens.length === wanted.length;
+    return fits && wanted.every((token, at) => token === "*" || token === tokens[at]);
+  };
+}
+
 // Streams: what each takes, and what the server derives from the one that nodes write to.
 
 /** How a public stream derives from `XTASK_UP`, and where each of its messages is published again, live. */

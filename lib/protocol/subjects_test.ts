@@ -329,3 +329,12 @@ function transform(src: string, dest: string, subject: string): string {
   const tail = src.endsWith(">") ? given.slice(src.split(".").length - 1).join(".") : "";
   return dest.replaceAll(/\{\{wildcard\((\d)\)\}\}/g, (_, n) => wild[Number(n) - 1] as string).replace(/>$/, tail);
 }
+
+Deno.test("what is taken for a subscription's is what the server takes for it", () => {
+  const token = fc.constantFrom("xtask", "n1", "run", "*");
+  const text = fc.array(token, { minLength: 1, maxLength: 4 });
+  fc.assert(fc.property(text, text, fc.boolean(), (wanted, given, open) => {
+    const pattern = [...wanted, ...(open ? [">"] : [])].join(".");
+    assert.equal(s.subjectMatcher(pattern)(given.join(".")), takes(pattern, given.join(".")));
+  }));
+});

@@ -27,7 +27,7 @@ export async function tellAlert(bus: Bus, author: string, alert: Alert, signal: 
     for (let tries = 1;; tries++) {
       try {
         await bus.whenUp(AbortSignal.any([signal, AbortSignal.timeout(ALERT_MS)]));
-        await publishStored(bus, { subject, headers: {}, payload }, id);
+        await publishStored(bus, { subject, headers: {}, payload }, { id, signal });
         break;
       } catch (error) {
         if (tries === TRIES || signal.aborted) throw error;
