@@ -1,20 +1,17 @@
 /** The agent: the process on a node that takes commands, runs them and reports. */
-import { createHost } from "../capability/host.ts";
 import type { Capability } from "../capability/define.ts";
-import type { CapabilityName } from "../capability/registry.ts";
 import type { Bus } from "../nats/bus.ts";
-import { lockFolder } from "../os/lock.ts";
-import { DRAIN_MS, KILL_GRACE_MS } from "../protocol/limits.ts";
+import { DRAIN_MS } from "../protocol/limits.ts";
 import type { Labels, NodeRecord } from "../protocol/node.ts";
-import { platformHere } from "../protocol/platform.ts";
 import { VERSION } from "../protocol/version.ts";
 import { openDoor } from "./door.ts";
 import { endpointsOf } from "./endpoints.ts";
 import { clientLink, openLeafLink } from "./hub_link.ts";
-import { askReady, type CommonFacts, findCapabilities, listTasks, type Unavailable } from "./inventory.ts";
-import { Journal } from "./journal.ts";
+import { listTasks, type Unavailable } from "./inventory.ts";
+import type { JournalPort } from "./journal.ts";
 import { LinkWatch, type LinkWatchOptions } from "./link_watch.ts";
-import { RunCounts, startMetrics } from "./metrics.ts";
+import { type Machine, machineHere, type MachineOptions } from "./machine.ts";
+import { RunCounts } from "./metrics.ts";
 import { Outbox } from "./outbox.ts";
 import { register, startPresence } from "./presence.ts";
 import { Reporter } from "./reporter.ts";
@@ -25,25 +22,19 @@ import { Slots } from "./slots.ts";
 import { followTaskfile, taskfileStamp } from "./taskfile.ts";
 
 /** Options of {@linkcode startAgent}. */
-export interface AgentOptions {
+export type AgentOptions = AgentSettings & MachineOptions;
+
+/** Options of {@linkcode startAgentOn}. */
+export interface AgentSettings {
   /** The connection to the hub, or to the node's own server. The agent does not close it. */
   readonly bus: Bus;
   /** Given for a leaf node, whose own server `bus` is connected to: the project that it belongs to at the hub. */
   readonly leaf?: { readonly project: string };
   readonly node: string;
-  /** Where the journal is kept. */
-  readonly home: string;
   /** The folder that the node offers; absolute. */
   readonly dir: string;
   readonly labels: Labels;
   readonly slots: number;
-  readonly allow: readonly CapabilityName[];
-  /** Executables that are not looked for on PATH. */
-  readonly known: Readonly<Record<string, string>>;
-  /** Environment of child processes. */
-  readonly env: Readonly<Record<string, string>>;
-  /** Processes that no command may end; asked anew for each command. */
-  readonly protectedPids: () => readonly number[];
   readonly hostname: string;
   readonly now?: () => number;
   /** Hears what the agent has to say: one line. */
@@ -69,13 +60,18 @@ const FLUSH_MS = 5_000;
  *
  * @throws {XtaskError} `conflict` where a living agent has this id or this home
  */
-export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const { bus, leaf, node, home, dir, allow, known, env, protectedPids, now = Date.now } = options;
+export function startAgent(options: AgentOptions): Promise<Agent> {
+  return startAgentOn(machineHere(options), options);
+}
+
+/** Starts an agent on a machine: see {@linkcode startAgent}. */
+export async function startAgentOn(machine: Machine, options: AgentSettings): Promise<Agent> {
+  const { bus, leaf, node, dir, now = Date.now } = options;
   await using stack = new AsyncDisposableStack();
-  stack.use(await lockFolder(home, "An agent"));
+  stack.use(await machine.lock());
   const stop = new AbortController();
   const reporter = new Reporter({ ...options, now });
-  const journal = stack.use(new Journal(`${home}/journal.sqlite`, { now }));
+  const journal = stack.use(machine.openJournal());
   // Where starting fails from here on, nothing may go on for ever.
   stack.defer(() => stop.abort());
   const onTrouble = (error: unknown) => reporter.log("warn", `reports wait for the hub: ${(error as Error).message}`);
@@ -93,18 +89,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const watch = new LinkWatch({ mode, measure, backlogBytes, now, ...linkTelling(reporter) }, stop.signal);
   contact = () => watch.contact();
   reporter.attach(outbox);
-  const common: CommonFacts = { id: node, platform: platformHere(), dir, env };
-  const { found, unavailable: missing } = await findCapabilities({ allow, facts: common, known });
-  const host = stack.use(createHost({
-    factsFor: ({ name }) => found.get(name)?.facts ?? { ...common, tools: {} },
-    protectedPids,
-    graceMs: KILL_GRACE_MS,
-  }));
-  const unready = await askReady(host, [...found.values()].map(({ capability }) => capability));
-  const capabilities = new Map(
-    [...found].filter(([name]) => !unready.some((other) => other.name === name))
-      .map(([name, { capability }]) => [name, capability]),
-  );
+  const { host, capabilities, unavailable } = await machine.openHost();
+  stack.use(host);
   const slots = new Slots(options.slots);
   // Until the node is known to the hub there is nobody to tell.
   let changed = () => {};
@@ -114,6 +100,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     journal,
     outbox,
     host,
+    endProcesses: machine.endProcesses,
     slots,
     counts,
     now,
@@ -178,7 +165,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     signal: stop.signal,
     onConflict: (error) => error.code === "conflict" ? failure.reject(error) : reporter.log("warn", error.message),
   }));
-  startMetrics({
+  machine.startMetrics({
     bus,
     record: () => self.record(),
     dir,
@@ -201,7 +188,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     get record() {
       return self.record();
     },
-    unavailable: [...missing, ...unready],
+    unavailable,
     failed: failure.promise,
     drain,
     async [Symbol.asyncDispose]() {
@@ -254,7 +241,7 @@ function noLink(bus: Bus, signal: AbortSignal): AbortSignal {
 }
 
 /** Tells this journal's numbers from those of an earlier one that was wiped. */
-async function incarnationOf(journal: Journal): Promise<string> {
+async function incarnationOf(journal: JournalPort): Promise<string> {
   const known = journal.setting("incarnation");
   if (known !== undefined) return known;
   const made = crypto.randomUUID().slice(0, 8);

@@ -15,7 +15,7 @@ import { XtaskError } from "../protocol/error.ts";
 import { BATCH_BYTES, BATCH_MAX, OUT_KEPT_MS } from "../protocol/limits.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { upMark, upOfOut } from "../protocol/subjects.ts";
-import type { Journal } from "./journal.ts";
+import type { JournalPort } from "./journal.ts";
 
 /** Options of {@linkcode Forwarder}. */
 export interface ForwarderOptions {
@@ -23,7 +23,7 @@ export interface ForwarderOptions {
   readonly node: string;
   /** Id of the node's own store. */
   readonly store: string;
-  readonly journal: Journal;
+  readonly journal: JournalPort;
   /** Milliseconds on a clock that only goes forward. */
   readonly monotonic?: () => number;
   /** Hears that the hub has taken something. */

@@ -8,7 +8,7 @@ import { publishStored } from "../nats/uplink.ts";
 import { LOG_SPOOL_BYTES } from "../protocol/limits.ts";
 import { hubSubject, outOf } from "../protocol/subjects.ts";
 import { Forwarder } from "./forwarder.ts";
-import type { Journal, Report } from "./journal.ts";
+import type { JournalPort, Report } from "./journal.ts";
 import type { Uplink } from "./outbox.ts";
 
 /** The way to the hub. */
@@ -27,7 +27,7 @@ export interface LeafLinkOptions {
   readonly bus: Bus;
   readonly node: string;
   readonly project: string;
-  readonly journal: Journal;
+  readonly journal: JournalPort;
   readonly onContact: () => void;
   readonly onTrouble: (error: unknown) => void;
 }

@@ -55,6 +55,9 @@ interface Write {
   readonly reject: (error: XtaskError) => void;
 }
 
+/** What is asked of a journal. The simulator has one whose disk fails as it is told: see tests/simulation. */
+export type JournalPort = Pick<Journal, keyof Journal>;
+
 /** The journal of one agent. Its folder is locked by the agent, so nobody else writes here. */
 export class Journal implements Disposable {
   readonly #db: DatabaseSync;

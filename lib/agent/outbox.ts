@@ -5,7 +5,7 @@
  */
 import { LOG_SPOOL_BYTES, LOG_UNACKED_BYTES } from "../protocol/limits.ts";
 import { pause } from "../os/pause.ts";
-import type { Journal, Report } from "./journal.ts";
+import type { JournalPort, Report } from "./journal.ts";
 
 /** The way to the hub's stream. */
 export interface Uplink {
@@ -24,7 +24,7 @@ export type Draft = Omit<Report, "seq">;
 
 /** Options of {@linkcode Outbox}. */
 export interface OutboxOptions {
-  readonly journal: Journal;
+  readonly journal: JournalPort;
   readonly uplink: Uplink;
   /** Begins the id of each report, unique to this node. */
   readonly node: string;

@@ -4,7 +4,7 @@
  */
 import type { Capability, Verb } from "../capability/define.ts";
 import type { Host, Outcome } from "../capability/host.ts";
-import { endProcesses, markOf } from "../os/processes.ts";
+import { type EndProcesses, markOf } from "../os/processes.ts";
 import type { By } from "../protocol/by.ts";
 import { type WireError, XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
@@ -14,7 +14,7 @@ import { parse } from "../protocol/parse.ts";
 import type { CancelReply, OutputSummary, Result } from "../protocol/run.ts";
 import { upEvent, upLog, upResult } from "../protocol/subjects.ts";
 import { at } from "./deadline.ts";
-import type { Accepted, Journal } from "./journal.ts";
+import type { Accepted, JournalPort } from "./journal.ts";
 import type { RunCounts } from "./metrics.ts";
 import type { Draft, Outbox } from "./outbox.ts";
 import { Output } from "./output.ts";
@@ -35,9 +35,10 @@ export interface Command {
 /** What {@linkcode Runs} needs. */
 export interface RunsOptions {
   readonly node: string;
-  readonly journal: Journal;
+  readonly journal: JournalPort;
   readonly outbox: Outbox;
   readonly host: Host;
+  readonly endProcesses: EndProcesses;
   readonly slots: Slots;
   readonly counts: RunCounts;
   readonly now: () => number;
@@ -178,8 +179,9 @@ export class Runs {
 
   /** Reports the runs that an earlier agent left unfinished, after ending whatever still lives of them. */
   async recover(): Promise<string[]> {
+    const { journal, endProcesses } = this.#options;
     const ids: string[] = [];
-    for (const { accepted } of this.#options.journal.unfinished()) {
+    for (const { accepted } of journal.unfinished()) {
       await endProcesses({ groups: [], mark: markOf(this.#options.node, accepted.id) });
       const output = { head: "", tail: "", bytes: 0, lines: 0, truncated: true };
       const error = new XtaskError(

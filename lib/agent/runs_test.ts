@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { until } from "../../tests/until.ts";
 import { type Capability, defineCapability, verb } from "../capability/define.ts";
 import type { Host, Invocation, Outcome } from "../capability/host.ts";
+import { endProcesses } from "../os/processes.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
 import { DATA_BYTES_MAX, QUEUE_MAX } from "../protocol/limits.ts";
@@ -79,6 +80,7 @@ class Ground implements AsyncDisposable {
   #open(): Runs {
     const { journal, outbox } = this.node;
     return new Runs({
+      endProcesses,
       node: "n1",
       journal,
       outbox,

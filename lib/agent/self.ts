@@ -5,7 +5,7 @@ import type { Labels, NodeRecord } from "../protocol/node.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { platformHere } from "../protocol/platform.ts";
 import { VERSION } from "../protocol/version.ts";
-import type { Journal } from "./journal.ts";
+import type { JournalPort } from "./journal.ts";
 import { loadHere } from "./presence.ts";
 import type { Slots } from "./slots.ts";
 
@@ -16,7 +16,7 @@ export interface SelfOptions {
   /** Those it was started with; those set later count more, and outlive the agent. */
   readonly labels: Labels;
   readonly capabilities: ReadonlyMap<string, Capability>;
-  readonly journal: Journal;
+  readonly journal: JournalPort;
   readonly slots: Slots;
   /** Ids of the runs that have not ended. */
   readonly running: () => readonly string[];
@@ -97,7 +97,7 @@ export class Self {
   }
 }
 
-function savedLabels(journal: Journal): Record<string, string | null> {
+function savedLabels(journal: JournalPort): Record<string, string | null> {
   const saved = journal.setting("labels");
   return saved === undefined ? {} : parseJson(SavedLabels, saved, "saved labels");
 }

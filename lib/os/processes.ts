@@ -28,6 +28,9 @@ export interface EndOptions {
   readonly graceMs?: number;
 }
 
+/** Ends every process of a run; see {@linkcode endProcesses}. */
+export type EndProcesses = (owned: Owned, options?: EndOptions) => Promise<number[]>;
+
 /** Between two looks at whether they are gone. */
 const POLL_MS = 20;
 /** SIGKILL cannot be refused; a process in an uninterruptible wait can still take its time, and is then given up. */

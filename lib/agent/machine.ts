@@ -1,0 +1,82 @@
+/**
+ * What an agent finds on its machine: a disk for its journal, capabilities and a host that runs them, processes. The agent is
+ * started on a {@linkcode Machine}, so that the simulator can start the same agent on one whose disk and processes fail.
+ */
+import type { Capability } from "../capability/define.ts";
+import { createHost, type Host } from "../capability/host.ts";
+import type { CapabilityName } from "../capability/registry.ts";
+import { lockFolder } from "../os/lock.ts";
+import { type EndProcesses, endProcesses } from "../os/processes.ts";
+import { KILL_GRACE_MS } from "../protocol/limits.ts";
+import { platformHere } from "../protocol/platform.ts";
+import { askReady, type CommonFacts, findCapabilities, type Unavailable } from "./inventory.ts";
+import { Journal, type JournalPort } from "./journal.ts";
+import { startMetrics } from "./metrics.ts";
+
+/** What an agent stands on. */
+export interface Machine {
+  /**
+   * Keeps others from being this node's agent until it is disposed.
+   *
+   * @throws {XtaskError} `conflict` where there is one
+   */
+  lock(): Promise<Disposable>;
+  /** Opens the journal; whoever asks closes it. */
+  openJournal(): JournalPort & Disposable;
+  /** Looks what can be offered here. */
+  openHost(): Promise<Offer>;
+  readonly endProcesses: EndProcesses;
+  readonly startMetrics: typeof startMetrics;
+}
+
+/** What a machine can do. */
+export interface Offer {
+  /** Runs the capabilities; whoever asked ends it. */
+  readonly host: Host;
+  readonly capabilities: ReadonlyMap<string, Capability>;
+  /** What it does not offer, and why. */
+  readonly unavailable: readonly Unavailable[];
+}
+
+/** Options of {@linkcode machineHere}. */
+export interface MachineOptions {
+  readonly node: string;
+  /** Where the journal is kept. */
+  readonly home: string;
+  /** The folder that the node offers; absolute. */
+  readonly dir: string;
+  readonly allow: readonly CapabilityName[];
+  /** Executables that are not looked for on PATH. */
+  readonly known: Readonly<Record<string, string>>;
+  /** Environment of child processes. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Processes that no command may end; asked anew for each command. */
+  readonly protectedPids: () => readonly number[];
+  readonly now?: () => number;
+}
+
+/** The machine that this program runs on. */
+export function machineHere(options: MachineOptions): Machine {
+  const { node, home, dir, allow, known, env, protectedPids, now = Date.now } = options;
+  const common: CommonFacts = { id: node, platform: platformHere(), dir, env };
+  return {
+    lock: () => lockFolder(home, "An agent"),
+    openJournal: () => new Journal(`${home}/journal.sqlite`, { now }),
+    async openHost() {
+      const { found, unavailable } = await findCapabilities({ allow, facts: common, known });
+      const host = createHost({
+        factsFor: ({ name }) => found.get(name)?.facts ?? { ...common, tools: {} },
+        protectedPids,
+        graceMs: KILL_GRACE_MS,
+      });
+      const unready = await askReady(host, [...found.values()].map(({ capability }) => capability));
+      const capabilities = new Map(
+        [...found].filter(([name]) => !unready.some((other) => other.name === name))
+          .map(([name, { capability }]) => [name, capability]),
+      );
+      return { host, capabilities, unavailable: [...unavailable, ...unready] };
+    },
+    endProcesses,
+    startMetrics,
+  };
+}
