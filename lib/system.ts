@@ -43,6 +43,8 @@ export interface NodeOptions {
   readonly known: Readonly<Record<string, string>>;
   /** Environment of child processes. */
   readonly env: Readonly<Record<string, string>>;
+  /** The clock. @default {Date.now} */
+  readonly now?: () => number;
   readonly log: Log;
 }
 

@@ -23,6 +23,8 @@ export interface NodeSpec {
   readonly allow?: readonly CapabilityName[];
   /** Makes it a leaf node, always in this process. `port` is where it dials the hub, in place of the hub's own leaf port. */
   readonly leaf?: { readonly port?: number };
+  /** Its clock, in this process. @default {Date.now} */
+  readonly now?: () => number;
   /** Where it keeps its journal, instead of in the fleet's folder. Its last part is `agent`. */
   readonly home?: string;
 }
@@ -240,6 +242,7 @@ async function machine(spec: Required<Pick<NodeSpec, "id" | "slots" | "allow">> 
     allow,
     known: { task: await asset("task") },
     env: Object.fromEntries(env),
+    ...(spec.now === undefined ? {} : { now: spec.now }),
     log,
   };
 }

@@ -31,7 +31,8 @@ export function commandFrame({ command, line, now }: CommandShown): Frame {
         <State of={state} />
         <span>{ended} of {runs.length} {runs.length === 1 ? "run" : "runs"} ended</span>
         <span>
-          asked{command.by === undefined ? "" : ` by ${command.by.user}`} <Ago at={command.acceptedAt} />
+          asked{command.by === undefined ? "" : ` by ${command.by.user}`}
+          {command.schedule === undefined ? "" : `, by schedule ${command.schedule},`} <Ago at={command.acceptedAt} />
         </span>
         <span class="actions">
           {ended < runs.length && (

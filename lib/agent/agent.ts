@@ -16,6 +16,7 @@ import { Outbox } from "./outbox.ts";
 import { register, startPresence } from "./presence.ts";
 import { Reporter } from "./reporter.ts";
 import { Runs } from "./runs.ts";
+import { Schedules } from "./schedules/schedules.ts";
 import { Self } from "./self.ts";
 import { type Service, startService } from "./services.ts";
 import { Slots } from "./slots.ts";
@@ -115,7 +116,16 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
     slots,
     running: () => runs.ids,
     link: () => watch.status,
+    schedules: () => schedules.all,
   });
+  const refusing = () => self.draining ? "it is draining" : undefined;
+  const schedules = stack.use(
+    new Schedules({
+      ...{ journal, runs, capabilities, refusing, now },
+      onChange: () => changed(),
+      log: (level, message) => reporter.log(level, message),
+    }),
+  );
   await tellRecovered(await runs.recover(), reporter);
   const task = capabilities.get("task");
   if (task !== undefined) {
@@ -140,7 +150,8 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
     runs,
     now,
     record: () => self.record(),
-    refusing: () => self.draining ? "it is draining" : undefined,
+    refusing,
+    schedules,
     control: {
       async label(changes) {
         await self.label(changes);
@@ -174,9 +185,11 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
     now,
     signal: stop.signal,
   });
+  schedules.begin();
   let stopping = false;
   const drain = async (signal: AbortSignal) => {
     stopping = true;
+    await schedules[Symbol.asyncDispose]();
     await setDraining(true, false);
     await runs.drain(signal);
     const within = AbortSignal.any([AbortSignal.timeout(FLUSH_MS), noLink(bus, stop.signal)]);

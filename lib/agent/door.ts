@@ -6,13 +6,14 @@ import * as v from "valibot";
 import type { Capability, Verb } from "../capability/define.ts";
 import type { Bus, Incoming, Subscription } from "../nats/bus.ts";
 import { respondError } from "../nats/bus.ts";
-import { byOf } from "../protocol/by.ts";
+import { type By, byOf } from "../protocol/by.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { CommandId } from "../protocol/id.ts";
 import { INPUT_BYTES_MAX, WAIT_MS_DEFAULT, WAIT_MS_MAX } from "../protocol/limits.ts";
 import { LabelChanges, Labels, type NodeRecord } from "../protocol/node.ts";
 import { parse, parseJson } from "../protocol/parse.ts";
 import { type CancelReply, HEADER, type Ongoing, type Reply, RunQuery } from "../protocol/run.ts";
+import { ScheduleInput, ScheduleQuery } from "../protocol/schedule.ts";
 import { parseSelector } from "../protocol/selector.ts";
 import {
   BROADCASTS,
@@ -25,6 +26,7 @@ import {
   statusSubject,
 } from "../protocol/subjects.ts";
 import type { Active, Runs } from "./runs.ts";
+import type { Schedules } from "./schedules/schedules.ts";
 
 /** What the door needs. */
 export interface DoorOptions {
@@ -42,6 +44,7 @@ export interface DoorOptions {
     drain(): Promise<void>;
     resume(): Promise<void>;
   };
+  readonly schedules: Pick<Schedules, "set" | "remove">;
   readonly now: () => number;
   readonly onRequest: (outcome: { subject: string; durationMs: number; error?: XtaskError }) => void;
 }
@@ -105,14 +108,16 @@ async function askedDirectly(options: DoorOptions, message: Incoming): Promise<u
   }
   const body = bodyOf(message);
   if (asked.capability === "run") return await aboutRun(options, asked.verb, body);
-  if (asked.capability === "node") return await aboutNode(options, asked.verb, body);
-  const capability = options.capabilities.get(asked.capability);
-  if (capability === undefined) {
-    throw new XtaskError("not_found", `Node ${options.node} does not offer '${asked.capability}'`, {
-      details: [`it offers ${[...options.capabilities.keys()].join(", ")}`],
-    });
-  }
-  return await command(options, message, capability, asked, body);
+  if (asked.capability === "node") return await aboutNode(options, asked.verb, body, byOf(asked.author, message));
+  return await command(options, message, offered(options, asked.capability), asked, body);
+}
+
+function offered({ capabilities, node }: DoorOptions, name: string): Capability {
+  const capability = capabilities.get(name);
+  if (capability !== undefined) return capability;
+  throw new XtaskError("not_found", `Node ${node} does not offer '${name}'`, {
+    details: [`it offers ${[...capabilities.keys()].join(", ")}`],
+  });
 }
 
 /** A node that a broadcast does not mean stays silent: the caller counts answers. */
@@ -200,7 +205,13 @@ async function aboutRun({ runs, node }: DoorOptions, verb: string, body: unknown
   return "finishedAt" in found ? found : ongoing(found, node);
 }
 
-async function aboutNode({ control, record }: DoorOptions, verb: string, body: unknown): Promise<NodeRecord> {
+async function aboutNode(
+  options: DoorOptions,
+  verb: string,
+  body: unknown,
+  by: By | undefined,
+): Promise<NodeRecord> {
+  const { control, schedules, record } = options;
   if (verb === "label") {
     const { labels } = parse(LabelChanges, body, "input of node.label");
     const set = Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== null));
@@ -209,10 +220,32 @@ async function aboutNode({ control, record }: DoorOptions, verb: string, body: u
   } else if (verb === "drain" || verb === "resume") {
     parse(Empty, body, `input of node.${verb}`);
     await control[verb]();
+  } else if (verb === "schedule") {
+    await schedules.set(schedulable(options, parse(ScheduleInput, body, "input of node.schedule")), by);
+  } else if (verb === "unschedule") {
+    await schedules.remove(parse(ScheduleQuery, body, "input of node.unschedule").name);
   } else {
-    throw new XtaskError("not_found", `node has no verb '${verb}'`, { details: ["it has label, drain, resume"] });
+    throw new XtaskError("not_found", `node has no verb '${verb}'`, {
+      details: ["it has label, drain, resume, schedule, unschedule"],
+    });
   }
   return record();
+}
+
+/** Refused now, while somebody is there to be told, and not at night. */
+function schedulable(options: DoorOptions, asked: ScheduleInput): ScheduleInput {
+  const { name, verbs } = offered(options, asked.capability);
+  const verb = Object.hasOwn(verbs, asked.verb) ? verbs[asked.verb] : undefined;
+  if (verb === undefined) {
+    throw new XtaskError("not_found", `${name} has no verb '${asked.verb}'`, {
+      details: [`it has ${Object.keys(verbs).join(", ")}`],
+    });
+  }
+  if (verb.effect === "read") {
+    throw new XtaskError("invalid", `${name}.${asked.verb} only looks, and nobody would be there to see it`);
+  }
+  parse(verb.input, asked.input, `input of ${name}.${asked.verb}`);
+  return asked;
 }
 
 /** An empty payload is an empty input: `nats req xtask.n1.task.list ''` */

@@ -100,8 +100,10 @@ export function startPresence(options: PresenceOptions): Presence {
 }
 
 /** Changes when something in the record does that heartbeats do not carry. */
-function digestOf({ capabilities, tasks, labels, version, slots, state, hostname }: NodeRecord): string {
-  const text = JSON.stringify([capabilities, tasks, labels, version, slots.total, state === "draining", hostname]);
+function digestOf(record: NodeRecord): string {
+  const { capabilities, tasks, labels, version, slots, state, hostname, schedules } = record;
+  const draining = state === "draining";
+  const text = JSON.stringify([capabilities, tasks, labels, version, slots.total, draining, hostname, schedules]);
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   return (hash >>> 0).toString(16);

@@ -28,6 +28,8 @@ export interface Command {
   readonly verb: string;
   readonly input: unknown;
   readonly by?: By;
+  /** The name of the schedule that gave it. */
+  readonly schedule?: string;
   /** Milliseconds since 1970. */
   readonly deadline?: number;
 }
@@ -123,7 +125,7 @@ export class Runs {
    */
   async submit(command: Command): Promise<Active | Result> {
     const { journal, slots, now } = this.#options;
-    const { capability, verb: verbName, input, by } = command;
+    const { capability, verb: verbName, input } = command;
     const before = command.id === undefined ? undefined : this.#find(command.id, command);
     if (before !== undefined) return before;
     const id = command.id ?? newCommandId(now());
@@ -138,7 +140,7 @@ export class Runs {
     // A wish to end that comes before anybody waits for the slot is seen by whoever then does.
     slot?.catch(() => {});
     this.#active.set(id, run);
-    const told = () => this.#tell([this.#acceptedEvent(accepted, by)]);
+    const told = () => this.#tell([this.#acceptedEvent(accepted, command)]);
     try {
       if (verb.effect === "change") {
         await journal.accept(accepted);
@@ -318,7 +320,7 @@ export class Runs {
     this.#options.outbox.facts(drafts).catch((error) => this.#options.onTrouble("An event could not be kept", error));
   }
 
-  #acceptedEvent(accepted: Accepted, by: By | undefined): Draft {
+  #acceptedEvent(accepted: Accepted, { by, schedule }: Pick<Command, "by" | "schedule">): Draft {
     const { acceptedAt, capability, verb, input } = accepted;
     return this.#event({
       type: "command_accepted",
@@ -327,6 +329,7 @@ export class Runs {
       verb,
       ...(JSON.stringify(input).length <= EVENT_INPUT_BYTES_MAX ? { input } : {}),
       ...(by === undefined ? {} : { by }),
+      ...(schedule === undefined ? {} : { schedule }),
     });
   }
 

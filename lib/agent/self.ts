@@ -21,6 +21,7 @@ export interface SelfOptions {
   /** Ids of the runs that have not ended. */
   readonly running: () => readonly string[];
   readonly link: () => NodeRecord["link"];
+  readonly schedules: () => NonNullable<NodeRecord["schedules"]>;
   readonly now: () => number;
 }
 
@@ -66,7 +67,7 @@ export class Self {
 
   /** The record as it is now. */
   record(): NodeRecord {
-    const { node, hostname, capabilities, slots, running, link, now } = this.#options;
+    const { node, hostname, capabilities, slots, running, link, schedules, now } = this.#options;
     const state = this.#draining ? "draining" : slots.free === 0 ? "busy" : "online";
     if (state !== this.#state) this.#since = new Date(now()).toISOString();
     this.#state = state;
@@ -86,6 +87,7 @@ export class Self {
       since: this.#since,
       link: link(),
       running: [...running()],
+      schedules: schedules(),
     };
   }
 

@@ -7,9 +7,11 @@ import {
   httpFlags,
   json,
   list,
+  MAYBE_SELECTOR,
   nodeFlags,
   number,
   one,
+  onNodes,
   optionalText,
   port,
   streamFlags,
@@ -31,6 +33,7 @@ const completions = (): Promise<typeof import("./commands/completions.ts")> =>
   import("./commands/completions.ts" as string);
 const licences = (): Promise<typeof import("./commands/licences.ts")> => import("./commands/licences.ts" as string);
 const version = (): Promise<typeof import("./commands/version.ts")> => import("./commands/version.ts" as string);
+const schedules = (): Promise<typeof import("./commands/schedules.ts")> => import("./commands/schedules.ts" as string);
 const access = (): Promise<typeof import("./commands/access.ts")> => import("./commands/access.ts" as string);
 
 /** What stands beside the capabilities, by its first word. Made only when asked for: making all of them takes a millisecond. */
@@ -90,15 +93,7 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
           docs: { brief: "List nodes" },
           parameters: {
             flags: fleet,
-            positional: {
-              kind: "tuple",
-              parameters: [{
-                brief: "Only those that this selects",
-                placeholder: "SELECTOR",
-                parse: text,
-                optional: true,
-              }],
-            },
+            positional: MAYBE_SELECTOR,
           },
           loader: async () => (await nodes()).list,
         }),
@@ -182,6 +177,50 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
             positional: COMMAND_ID,
           },
           loader: async () => (await commands()).retry,
+        }),
+      },
+    }),
+  schedules: () =>
+    buildRouteMap({
+      docs: { brief: "What nodes do by themselves at times of the clock, also while they are cut off" },
+      defaultCommand: "ls",
+      routes: {
+        ls: buildCommand({
+          docs: { brief: "List schedules" },
+          parameters: { flags: fleet, positional: MAYBE_SELECTOR },
+          loader: async () => (await schedules()).list,
+        }),
+        add: buildCommand({
+          docs: { brief: "Set one, in place of another of its name; what is done stands behind --" },
+          parameters: {
+            flags: {
+              ...fleet,
+              on: onNodes("The nodes that are to do it, each by its own clock"),
+              cron: {
+                kind: "parsed",
+                parse: text,
+                brief: "Minute, hour, day of month, month, day of week: '30 3 * * mon-fri'; or @hourly, @daily, …",
+                placeholder: "CRON",
+              },
+              zone: optionalText("Time zone, such as Europe/Berlin; each node's own by default", "ZONE"),
+              missed: {
+                kind: "enum",
+                values: ["skip", "run"],
+                default: "skip",
+                brief: "Of a time at which the agent does not run: forget it, or run once when it does again",
+              },
+            },
+            positional: one("Its name", "NAME"),
+          },
+          loader: async () => (await schedules()).add,
+        }),
+        rm: buildCommand({
+          docs: { brief: "Take one away" },
+          parameters: {
+            flags: { ...fleet, on: onNodes("The nodes that have it") },
+            positional: one("Its name", "NAME"),
+          },
+          loader: async () => (await schedules()).remove,
         }),
       },
     }),

@@ -43,6 +43,13 @@ export const flag = (brief: string) => ({ kind: "boolean", default: false, withN
 /** One argument. */
 export const one = (brief: string, placeholder: string) =>
   ({ kind: "tuple", parameters: [{ brief, placeholder, parse: text }] }) as const;
+/** Nodes that may be named. */
+export const MAYBE_SELECTOR = {
+  kind: "tuple",
+  parameters: [{ brief: "Only those that this selects", placeholder: "SELECTOR", parse: text, optional: true }],
+} as const;
+/** Nodes that have to be named. */
+export const onNodes = (brief: string) => ({ kind: "parsed", parse: text, brief, placeholder: "SELECTOR" }) as const;
 /** What is told to others. */
 export const NOTE_WORDS = {
   kind: "array",

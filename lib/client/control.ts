@@ -1,23 +1,27 @@
-/** Changing a node itself: its labels, and whether it takes commands. */
+/** Changing a node itself: its labels, whether it takes commands, what it does by itself. */
+import type * as v from "valibot";
 import { XtaskError } from "../protocol/error.ts";
 import { type LabelChanges, NodeRecord } from "../protocol/node.ts";
 import { parseJson } from "../protocol/parse.ts";
-import { nodeControlSubject, type NodeControlVerb } from "../protocol/subjects.ts";
+import type { ScheduleInput } from "../protocol/schedule.ts";
+import { nodeControlSubject } from "../protocol/subjects.ts";
 import type { Fleet } from "./fleet.ts";
 
 /** What is asked: the verb, and what it takes. */
 export type Control =
   | { readonly verb: "label"; readonly input: LabelChanges }
-  | { readonly verb: Exclude<NodeControlVerb, "label">; readonly input?: undefined };
+  | { readonly verb: "drain" | "resume"; readonly input?: undefined }
+  | { readonly verb: "schedule"; readonly input: v.InferInput<typeof ScheduleInput> }
+  | { readonly verb: "unschedule"; readonly input: { readonly name: string } };
 
 /**
  * Asks a node to change. Resolves to its record as it then is.
  *
- * @throws {XtaskError} `invalid` for labels that cannot be, `unavailable` where the node does not answer
+ * @throws {XtaskError} `invalid` for labels or times that cannot be, `unavailable` where the node does not answer
  */
 export async function controlNode({ bus }: Fleet, id: string, { verb, input }: Control): Promise<NodeRecord> {
   try {
-    const answer = await bus.request(nodeControlSubject(id, verb), JSON.stringify(input ?? {}));
+    const answer = await bus.request(nodeControlSubject(id, verb, bus.user), JSON.stringify(input ?? {}));
     return parseJson(NodeRecord, answer.text(), `answer of ${id}`);
   } catch (error) {
     const { code, details } = XtaskError.from(error);

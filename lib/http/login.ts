@@ -4,7 +4,7 @@ import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import type { CookieOptions } from "hono/utils/cookie";
 import * as v from "valibot";
 import { XtaskError } from "../protocol/error.ts";
-import { Time } from "../protocol/node.ts";
+import { Time } from "../protocol/time.ts";
 import { type ApiRoute, route } from "./api/route.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { linkIsOver } from "./plain_page.ts";

@@ -10,7 +10,7 @@ import { goingOnAfter, restore, snapshot, StreamBackup, streamNames } from "../n
 import { STREAM } from "../nats/streams.ts";
 import { writeSecretFile } from "../os/secret_file.ts";
 import { XtaskError } from "../protocol/error.ts";
-import { Time } from "../protocol/node.ts";
+import { Time } from "../protocol/time.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { VERSION } from "../protocol/version.ts";
 

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { By } from "./by.ts";
 import { SEVERITIES } from "./event.ts";
 import { ALERT_MUTE_MS_MAX } from "./limits.ts";
-import { Time } from "./node.ts";
+import { Time } from "./time.ts";
 
 /** What alerts are about. `told` is what a node or the hub said itself; it is over when somebody acknowledges it. */
 export const ALERT_KINDS = ["node_away", "clock_skew", "disk_low", "outbox_growing", "run_stuck", "told"] as const;

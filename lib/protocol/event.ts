@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { By } from "./by.ts";
 import { WireError } from "./error.ts";
 import { CommandId } from "./id.ts";
-import { Time } from "./node.ts";
+import { Time } from "./time.ts";
 
 const common = { at: Time, node: v.string() };
 const ofCommand = { ...common, command: CommandId, attempt: v.number() };
@@ -20,6 +20,8 @@ export const Event = v.variant("type", [
     verb: v.string(),
     input: v.optional(v.unknown()),
     by: v.optional(By),
+    /** The name of the schedule that gave it. */
+    schedule: v.optional(v.string()),
   }),
   /** It waits at the hub until its node is there; the hub says so. */
   v.object({

@@ -1,6 +1,6 @@
 /** What the hub says of itself when it is asked how it is. */
 import * as v from "valibot";
-import { Time } from "./node.ts";
+import { Time } from "./time.ts";
 
 /** Answer to `health.check`. */
 export const Health = v.object({

@@ -24,6 +24,9 @@ export const Id = v.pipe(
   v.check((id) => !RESERVED_IDS.has(id), (issue) => `'${issue.input}' is a reserved word; choose another`),
 );
 
+/** A word of a subject. */
+export const Token = v.pipe(v.string(), v.maxLength(63));
+
 /** A command id: a ULID in capitals, chosen by the caller or made by {@linkcode newCommandId}. */
 export const CommandId = v.pipe(
   v.string(),

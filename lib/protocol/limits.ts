@@ -56,6 +56,10 @@ export const KILL_GRACE_MS = 5_000;
 export const DRAIN_MS = 30_000;
 /** Tasks advertised in a node's record; more are left to `task.list`. */
 export const TASKS_ADVERTISED_MAX = 200;
+/** Schedules that a node holds: they are part of its record… */
+export const SCHEDULES_MAX = 50;
+/** …with the input of each. */
+export const SCHEDULE_INPUT_BYTES_MAX = 2 * 1024;
 /** Labels of a node. */
 export const LABELS_MAX = 32;
 /** What somebody tells the others at once, as UTF-8. */

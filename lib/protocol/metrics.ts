@@ -5,7 +5,8 @@
 import * as v from "valibot";
 import { Durations } from "./durations.ts";
 import { Id } from "./id.ts";
-import { Slots, Time } from "./node.ts";
+import { Slots } from "./node.ts";
+import { Time } from "./time.ts";
 
 const Amount = v.pipe(v.number(), v.finite(), v.minValue(0));
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));

@@ -1,13 +1,10 @@
 /** What a node says of itself. */
 import * as v from "valibot";
-import { Id } from "./id.ts";
-import { LABELS_MAX, TASKS_ADVERTISED_MAX } from "./limits.ts";
+import { Id, Token } from "./id.ts";
+import { LABELS_MAX, SCHEDULES_MAX, TASKS_ADVERTISED_MAX } from "./limits.ts";
 import { Platform } from "./platform.ts";
-
-/** A word of a subject. */
-export const Token = v.pipe(v.string(), v.maxLength(63));
-/** RFC 3339, UTC. */
-export const Time = v.pipe(v.string(), v.isoTimestamp());
+import { Schedule } from "./schedule.ts";
+import { Time } from "./time.ts";
 
 /** Labels: what selectors look at. */
 export const Labels = v.pipe(
@@ -84,6 +81,8 @@ export const NodeRecord = v.object({
   link: Link,
   /** Ids of the commands that run now. */
   running: v.array(v.string()),
+  /** What it does by itself. Left out by older versions. */
+  schedules: v.optional(v.pipe(v.array(Schedule), v.maxLength(SCHEDULES_MAX))),
 });
 /** The full record of a node. */
 export type NodeRecord = v.InferOutput<typeof NodeRecord>;

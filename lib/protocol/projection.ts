@@ -51,6 +51,7 @@ export function applyEvent(record: CommandRecord | undefined, event: CommandEven
       ...(event.input === undefined ? {} : { input: event.input }),
       // Where it runs on many nodes, each has been told by whom: proof counts more than a word.
       ...(event.by === undefined || before.by?.proven ? {} : { by: event.by }),
+      ...("schedule" in event && event.schedule !== undefined ? { schedule: event.schedule } : {}),
     }
     : {};
   return {

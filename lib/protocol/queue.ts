@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { By } from "./by.ts";
 import { CommandId, Id } from "./id.ts";
 import { QUEUE_MS_MAX, WAITING_NODES_MAX } from "./limits.ts";
-import { Time } from "./node.ts";
+import { Time } from "./time.ts";
 
 /** A token of the subject that it will go to. */
 const Word = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected the name of a capability or verb"));

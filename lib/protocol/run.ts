@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { By } from "./by.ts";
 import { WireError } from "./error.ts";
 import { CommandId } from "./id.ts";
-import { Time } from "./node.ts";
+import { Time } from "./time.ts";
 import { STATES } from "./state.ts";
 
 /** Headers of a request and of log messages. */
@@ -110,6 +110,8 @@ export const CommandRecord = v.object({
   input: v.optional(v.unknown()),
   /** Who asked, where that is known. */
   by: v.optional(By),
+  /** The name of the schedule that gave it. */
+  schedule: v.optional(v.string()),
   acceptedAt: Time,
   updatedAt: Time,
   runs: v.record(

@@ -27,10 +27,11 @@ export const BROADCASTS = subject("broadcast", ">");
 export const runSubject = (node: string, verb: RunVerb): string => subject(node, "run", verb);
 /** What a node answers about its runs. */
 export type RunVerb = "cancel" | "status";
-/** `xtask.{node}.node.{verb}`: about the node itself: `label`, `drain`, `resume`. */
-export const nodeControlSubject = (node: string, verb: NodeControlVerb): string => subject(node, "node", verb);
-/** What a node lets be changed about itself. */
-export type NodeControlVerb = "label" | "drain" | "resume";
+/** `xtask.{node}.node.{verb}`: about the node itself. The asker's own name may end it, which proves who asks. */
+export const nodeControlSubject = (node: string, verb: NodeControlVerb, author?: string): string =>
+  commandSubject(node, "node", verb, author);
+/** What a node lets be changed about itself: see agent/door.ts. */
+export type NodeControlVerb = "label" | "drain" | "resume" | "schedule" | "unschedule";
 /** `xtask.nodes.discover`: every node, or those matching `{select}`, answers with its record. */
 export const DISCOVER = subject("nodes", "discover");
 /** `xtask.nodes.{node}.status`: one node's record. */

@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { Id } from "./id.ts";
 import { NOTE_BYTES_MAX } from "./limits.ts";
-import { Time } from "./node.ts";
+import { Time } from "./time.ts";
 
 /** The text of a note: lines, and nothing that could be taken for something else. */
 export const NoteText = v.pipe(

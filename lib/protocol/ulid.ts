@@ -24,12 +24,22 @@ const ULID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
  * ```
  */
 export function newUlid(now: number): string {
+  let text = timePart(now);
+  // 256 is a multiple of 32, so every digit is as likely.
+  for (const byte of crypto.getRandomValues(new Uint8Array(RANDOM_LENGTH))) text += DIGITS.charAt(byte % DIGITS.length);
+  return text;
+}
+
+/** Another ULID's random part at another time. */
+export function ulidAt(now: number, other: string): string {
+  return timePart(now) + other.slice(TIME_LENGTH);
+}
+
+function timePart(now: number): string {
   let text = "";
   for (let rest = now; text.length < TIME_LENGTH; rest = Math.floor(rest / DIGITS.length)) {
     text = DIGITS.charAt(rest % DIGITS.length) + text;
   }
-  // 256 is a multiple of 32, so every digit is as likely.
-  for (const byte of crypto.getRandomValues(new Uint8Array(RANDOM_LENGTH))) text += DIGITS.charAt(byte % DIGITS.length);
   return text;
 }
 

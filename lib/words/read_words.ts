@@ -13,11 +13,11 @@ export interface Suggestion {
 }
 
 /**
- * Reads a line such as `task build --on os=linux`; `xtask` itself may stand in front.
+ * Reads a line such as `task build --on os=linux`, or its words; `xtask` itself may stand in front.
  *
  * @throws {XtaskError} `invalid` for what means no command of a capability, with what the parser says of it
  */
-export async function readWords(line: string): Promise<Typed> {
+export async function readWords(line: string | readonly string[]): Promise<Typed> {
   const { words, rest } = wordsOf(line);
   const [first] = words;
   if (first === undefined || !isCapabilityName(first)) {
@@ -71,8 +71,8 @@ export async function suggestWords(line: string): Promise<Suggestion[]> {
 /** Lines of an explanation that are passed on. */
 const SAID_MAX = 6;
 
-function wordsOf(line: string): { words: string[]; rest: string[] } {
-  const all = splitWords(line);
+function wordsOf(line: string | readonly string[]): { words: string[]; rest: string[] } {
+  const all = typeof line === "string" ? splitWords(line) : [...line];
   if (all[0] === "xtask") all.shift();
   const split = all.indexOf("--");
   const [words, rest] = split < 0 ? [all, []] : [all.slice(0, split), all.slice(split + 1)];

@@ -138,8 +138,9 @@ function rowOf(shell: Shell, command: CommandRecord): string[] {
 }
 
 /** A name that nobody has checked says so. */
-function byText({ by }: CommandRecord): string {
-  return by === undefined ? "" : ` by ${by.user}${by.proven ? "" : " (by their own word)"}`;
+function byText({ by, schedule }: CommandRecord): string {
+  const who = by === undefined ? "" : ` by ${by.user}${by.proven ? "" : " (by their own word)"}`;
+  return schedule === undefined ? who : `${who}, by schedule ${schedule}`;
 }
 
 function what({ capability, verb, input }: CommandRecord): string {

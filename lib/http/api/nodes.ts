@@ -4,6 +4,7 @@ import { controlNode } from "../../client/control.ts";
 import { XtaskError } from "../../protocol/error.ts";
 import { Id } from "../../protocol/id.ts";
 import { LabelChanges, NodeRecord } from "../../protocol/node.ts";
+import { ScheduleInput, ScheduleQuery } from "../../protocol/schedule.ts";
 import { type ApiRoute, route } from "./route.ts";
 
 const params = { node: Id };
@@ -76,5 +77,31 @@ export const NODE_ROUTES: readonly ApiRoute[] = [
     answer: NodeRecord,
     answers: [CHANGED],
     handle: ({ params: { node } }, context) => controlNode(context.get("fleet"), node, { verb: "resume" }),
+  }),
+  route({
+    method: "POST",
+    path: "/nodes/{node}/schedule",
+    name: "schedule",
+    summary: "Let a node give itself a command at times of the clock, also while it is cut off",
+    tag: "nodes",
+    params,
+    body: ScheduleInput,
+    answer: NodeRecord,
+    answers: [CHANGED],
+    handle: ({ params: { node }, body }, context) =>
+      controlNode(context.get("fleet"), node, { verb: "schedule", input: body }),
+  }),
+  route({
+    method: "POST",
+    path: "/nodes/{node}/unschedule",
+    name: "unschedule",
+    summary: "Take a schedule from a node",
+    tag: "nodes",
+    params,
+    body: ScheduleQuery,
+    answer: NodeRecord,
+    answers: [CHANGED],
+    handle: ({ params: { node }, body }, context) =>
+      controlNode(context.get("fleet"), node, { verb: "unschedule", input: body }),
   }),
 ];

@@ -7,7 +7,7 @@ import { readResults } from "../../client/results.ts";
 import { XtaskError } from "../../protocol/error.ts";
 import { CommandId, Id } from "../../protocol/id.ts";
 import { LOG_LINES_MAX } from "../../protocol/limits.ts";
-import { Time } from "../../protocol/node.ts";
+import { Time } from "../../protocol/time.ts";
 import { CommandRecord, Result } from "../../protocol/run.ts";
 import type { HttpContext } from "../context.ts";
 import { type ApiRoute, route, whole } from "./route.ts";
