@@ -9,9 +9,10 @@ import {
   text_en,
 } from "@stricli/core";
 import type { Capability } from "../capability/define.ts";
-import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
+import { ERROR_CODES, type XtaskError } from "../protocol/error.ts";
 import { BUILT_INS } from "./built_ins.ts";
 import { capabilityCommands } from "../words/verb_command.ts";
+import { explained } from "./file_error.ts";
 import type { Shell } from "./shell.ts";
 import { styled } from "./terminal.ts";
 
@@ -47,11 +48,11 @@ export function buildXtask({ capabilities, builtIns }: Meant, color: boolean): A
       name: "xtask",
       scanner: { caseStyle: "allow-kebab-for-camel" },
       documentation: { caseStyle: "convert-camel-to-kebab", disableAnsiColor: !color, onlyRequiredInUsageLine: true },
-      determineExitCode: (thrown) => ERROR_CODES[XtaskError.from(thrown).code].exit,
+      determineExitCode: (thrown) => ERROR_CODES[explained(thrown).code].exit,
       localization: {
         text: {
           ...text_en,
-          exceptionWhileRunningCommand: (thrown) => errorText(XtaskError.from(thrown), color),
+          exceptionWhileRunningCommand: (thrown) => errorText(explained(thrown), color),
           exceptionWhileParsingArguments: (thrown) =>
             `${styled("error", "red", color)}: ${parsingText(thrown)}\n  see: xtask COMMAND --help`,
           noCommandRegisteredForInput: ({ input, corrections }) =>

@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { writeSecretFile } from "../os/secret_file.ts";
 import { XtaskError } from "../protocol/error.ts";
+import { Id } from "../protocol/id.ts";
 import { parse, parseJson } from "../protocol/parse.ts";
 
 const Name = v.pipe(
@@ -20,11 +21,16 @@ export const Context = v.object({
   http: v.optional(v.string()),
   token: v.optional(v.string()),
   project: v.string(),
+  /** Id of the leaf node whose own server this is. The hub's answers come to it under its name alone. */
+  node: v.optional(Id),
   /** Path of a CA certificate that the server's is checked against, where the system's do not do. */
   ca: v.optional(v.string()),
 });
 /** A fleet that can be reached. */
 export type Context = v.InferOutput<typeof Context>;
+
+/** An address as it may be shown. */
+export const withoutPassword = (url: string): string => url.replaceAll(/\/\/[^@/]*@/g, "//");
 
 /** The contexts kept in a folder. */
 export interface Contexts {

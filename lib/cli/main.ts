@@ -1,9 +1,10 @@
 /** From arguments to a command. Only what the first word needs is loaded. */
 import { proposeCompletions, run } from "@stricli/core";
 import { CAPABILITY_NAMES, isCapabilityName, loadCapability } from "../capability/registry.ts";
-import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
+import { ERROR_CODES } from "../protocol/error.ts";
 import { buildXtask, BUILT_IN_NAMES, errorText, type Meant } from "./app.ts";
 import { withDefaultVerb } from "../words/verb_command.ts";
+import { explained } from "./file_error.ts";
 import { createShell } from "./shell.ts";
 
 /** Runs xtask with these arguments; resolves to the exit code. */
@@ -20,7 +21,7 @@ export async function main(args: readonly string[]): Promise<number> {
     if (capability !== undefined) words = withDefaultVerb(capability, words);
     await run(buildXtask(meant, shell.color), words, shell);
   } catch (thrown) {
-    const error = XtaskError.from(thrown);
+    const error = explained(thrown);
     shell.note(errorText(error, shell.color));
     return ERROR_CODES[error.code].exit;
   }

@@ -80,7 +80,7 @@ export function createShell(rest: readonly string[]): Shell {
     exit: (code) => void (process.exitCode = code),
     context,
     async connect(name, signal) {
-      const { url, creds, ca } = await context(name);
+      const { url, creds, ca, node } = await context(name);
       let text: string | undefined;
       try {
         if (creds !== undefined) text = await Deno.readTextFile(creds);
@@ -92,10 +92,14 @@ export function createShell(rest: readonly string[]): Shell {
       }
       // The NATS client costs more start-up than everything else together, and most of what is typed here needs none.
       const { connectFleet }: typeof import("../client/fleet.ts") = await import("../client/fleet.ts" as string);
+      const { inboxPrefix }: typeof import("../protocol/subjects.ts") = await import(
+        "../protocol/subjects.ts" as string
+      );
       return await connectFleet({
         servers: url,
         ...(text === undefined ? {} : { creds: text }),
         name: "xtask cli",
+        ...(node === undefined ? {} : { inboxPrefix: inboxPrefix(node) }),
         ...(ca === undefined ? {} : { tls: { ca: await Deno.readTextFile(ca) } }),
         ...(signal === undefined ? {} : { signal }),
       });

@@ -1,4 +1,5 @@
 /** The server that a leaf node has of its own: for this machine alone, linked with the hub's. */
+import { lockFolder } from "../os/lock.ts";
 import { writeSecretFile } from "../os/secret_file.ts";
 import { parseAddresses } from "./address.ts";
 import { openBus } from "./bus.ts";
@@ -27,34 +28,44 @@ export interface Leaf extends Server {
 /**
  * Starts the server. It serves when this resolves, with a link or without.
  *
- * @throws {XtaskError} `unavailable` where it does not come up
+ * @throws {XtaskError} `unavailable` where it does not come up, `conflict` where another agent has one in this folder
  */
 export async function startLeaf(options: LeafOptions, signal?: AbortSignal): Promise<Leaf> {
   const { program, home, node, servers, leafPort, creds, tlsCa, onChange } = options;
   const password = crypto.randomUUID();
   const files = { creds: `${home}/link.creds`, ca: `${home}/ca.pem` };
-  await Deno.mkdir(home, { recursive: true, mode: 0o700 });
+  await using stack = new AsyncDisposableStack();
+  // A server that is there already is taken for one that a killed agent left, and ended.
+  stack.use(await lockFolder(home, "An agent"));
   await writeSecretFile(files.creds, creds);
   if (tlsCa !== undefined) await Deno.writeTextFile(files.ca, tlsCa);
   const addressAt = (url: string) => url.replace("://", `://${LEAF_USER}:${password}@`);
-  const server = await startServer({
-    program,
-    home,
-    host: "127.0.0.1",
-    port: 0,
-    config: leafConfig(home, {
-      node,
-      password,
-      remotes: leafAddresses(servers, leafPort),
-      creds: files.creds,
-      ...(tlsCa === undefined ? {} : { tlsCa: files.ca }),
-    }),
-    probe: async (url, within) => {
-      await using bus = await openBus({ servers: addressAt(url), reconnect: false, timeoutMs: 2_000, signal: within });
-      await assertJetStream(bus);
-    },
-    onChange,
-  }, signal);
+  const server = stack.use(
+    await startServer({
+      program,
+      home,
+      host: "127.0.0.1",
+      port: 0,
+      config: leafConfig(home, {
+        node,
+        password,
+        remotes: leafAddresses(servers, leafPort),
+        creds: files.creds,
+        ...(tlsCa === undefined ? {} : { tlsCa: files.ca }),
+      }),
+      probe: async (url, within) => {
+        await using bus = await openBus({
+          servers: addressAt(url),
+          reconnect: false,
+          timeoutMs: 2_000,
+          signal: within,
+        });
+        await assertJetStream(bus);
+      },
+      onChange,
+    }, signal),
+  );
+  const owned = stack.move();
   return {
     url: server.url,
     port: server.port,
@@ -64,7 +75,7 @@ export async function startLeaf(options: LeafOptions, signal?: AbortSignal): Pro
     },
     failed: server.failed,
     address: addressAt(server.url),
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 

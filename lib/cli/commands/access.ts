@@ -4,6 +4,7 @@ import { XtaskError } from "../../protocol/error.ts";
 import { Id, nodeIdFromHostname } from "../../protocol/id.ts";
 import { parse } from "../../protocol/parse.ts";
 import { join as joinHub } from "../../system.ts";
+import { withoutPassword } from "../contexts.ts";
 import type { Shell } from "../shell.ts";
 import { styled, table } from "../terminal.ts";
 import type { FleetFlags } from "./nodes.ts";
@@ -68,11 +69,6 @@ export async function contextList(this: Shell, { json }: { json: boolean }): Pro
       all.map(({ name, url, project }) => [name === current ? "*" : "", name, withoutPassword(url), project]),
     ),
   );
-}
-
-/** That of a leaf node's own server has one. */
-function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, "//");
 }
 
 /** Makes a context the current one. */

@@ -1,6 +1,6 @@
 /** `xtask doctor`: looks at this machine and says what is wrong and what to do. It changes nothing. */
 import { findingsText } from "../doctor/finding.ts";
-import { hubFindings } from "../doctor/hub.ts";
+import { hubFindings, nodeFindings } from "../doctor/hub.ts";
 import { machineFindings } from "../doctor/machine.ts";
 import { programFindings } from "../doctor/program.ts";
 import type { Shell } from "../shell.ts";
@@ -11,6 +11,7 @@ export async function doctor(this: Shell, { json, context }: FleetFlags): Promis
   const findings = [
     ...await programFindings(this),
     ...await machineFindings(this),
+    ...await nodeFindings(this),
     ...await hubFindings(this, context),
   ];
   if (json) findings.forEach((finding) => this.print(JSON.stringify(finding)));

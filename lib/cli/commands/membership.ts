@@ -1,5 +1,6 @@
 /** How this machine belongs to a hub: by joining it with a token, or as it did before. */
 import * as v from "valibot";
+import { lockFolder } from "../../os/lock.ts";
 import { writeSecretFile } from "../../os/secret_file.ts";
 import { XtaskError } from "../../protocol/error.ts";
 import { Id } from "../../protocol/id.ts";
@@ -33,7 +34,8 @@ const Saved = v.object({ project: Id, leafPort: v.number() });
 /**
  * Joins with the token, or finds what an earlier joining left. A node stays what it joined as.
  *
- * @throws {XtaskError} `unauthenticated` where there is neither, `invalid` for a token of another kind
+ * @throws {XtaskError} `unauthenticated` where there is neither, `invalid` for a token of another kind, `conflict` where an
+ * agent runs in that folder
  */
 export async function membershipOf(shell: Shell, joining: Joining): Promise<Membership> {
   const { token, home, node } = joining;
@@ -58,11 +60,12 @@ export async function membershipOf(shell: Shell, joining: Joining): Promise<Memb
 
 async function joinHub({ servers, node, home, client, tlsCa }: Joining, token: string, known: string): Promise<void> {
   const ca = tlsCa === undefined ? {} : { tlsCa };
+  // Before the token is used up: whether what comes of it can be kept here, and belongs to nobody who runs.
+  using _lock = await lockFolder(home, "An agent");
   const { creds, role, project, leafPort } = await join({ servers, token, name: node, leaf: !client, ...ca });
   if (role !== "node") {
     throw new XtaskError("invalid", `This token invites a person (${role})`, { details: ["use: xtask auth join"] });
   }
-  await Deno.mkdir(home, { recursive: true, mode: 0o700 });
   await writeSecretFile(`${home}/${node}.creds`, creds);
   if (!client) await writeSecretFile(known, JSON.stringify({ project, leafPort }));
   else await Deno.remove(known).catch(unlessMissing);

@@ -116,7 +116,7 @@ export async function agent(this: Shell, flags: AgentFlags): Promise<void> {
   const { localAddress: url } = running;
   if (url !== undefined) {
     const project = leaf?.project ?? "default";
-    await this.contexts.save({ name: OWN, url, project }, undefined, { yielding: true });
+    await this.contexts.save({ name: OWN, url, project, node }, undefined, { yielding: true });
   }
   const { capabilities, tasks, slots } = running.record;
   if (flags.json) {

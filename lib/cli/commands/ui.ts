@@ -4,7 +4,7 @@ import { XtaskError } from "../../protocol/error.ts";
 import { parseJson } from "../../protocol/parse.ts";
 import { type Log, startPage } from "../../system.ts";
 import { openInBrowser } from "../browser.ts";
-import type { Context } from "../contexts.ts";
+import { type Context, withoutPassword } from "../contexts.ts";
 import type { Shell } from "../shell.ts";
 import { untilStopped } from "../signals.ts";
 import { styled } from "../terminal.ts";
@@ -26,6 +26,18 @@ const LINK_MS = 5_000;
 export async function ui(this: Shell, flags: UiFlags): Promise<void> {
   const { open, serve, json } = flags;
   const context = await this.context(flags.context);
+  if (context.node !== undefined) {
+    throw new XtaskError(
+      "invalid",
+      `Node '${context.node}' has no page of its own: it is the hub that sees the fleet`,
+      {
+        details: [
+          "open it where the hub runs: xtask ui --open",
+          "or join as a person, on the hub's machine: xtask auth invite --role operator",
+        ],
+      },
+    );
+  }
   const link = serve ? undefined : await linkOf(context);
   if (link === undefined) return await servePage(this, context, flags);
   if (json) this.print(JSON.stringify(link));
@@ -90,7 +102,9 @@ async function servePage(shell: Shell, context: Context, flags: UiFlags): Promis
   if (json) shell.print(JSON.stringify({ type: "ready", httpUrl: page.http.url, loginUrl: url, token: page.token }));
   else {
     shell.print(
-      `${styled("The page of", "bold", shell.color)} ${context.url}, with the rights of context '${context.name}'`,
+      `${styled("The page of", "bold", shell.color)} ${
+        withoutPassword(context.url)
+      }, with the rights of context '${context.name}'`,
     );
     shell.print(`  page   ${styled(url, "bold", shell.color)}    (works once, for 10 minutes)`);
     shell.print(`  token  ${page.token}    (for programs: Authorization: Bearer)`);

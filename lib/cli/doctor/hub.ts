@@ -1,22 +1,45 @@
-/** The hub: whether it answers, how soon, and whether its clock and this one agree. */
+/** The hub: whether it answers, how soon, and whether its clock and this one agree; and this machine's own leaf node. */
 import { type HubHealth, hubHealth } from "../../client/clock.ts";
 import { XtaskError } from "../../protocol/error.ts";
+import { NodeRecord } from "../../protocol/node.ts";
+import { parseJson } from "../../protocol/parse.ts";
+import { statusSubject } from "../../protocol/subjects.ts";
 import { VERSION } from "../../protocol/version.ts";
+import { type Context, withoutPassword } from "../contexts.ts";
 import type { Shell } from "../shell.ts";
 import { duration } from "../terminal.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, look } from "./finding.ts";
 
 /** More than this between two clocks confuses deadlines and logs. */
 const CLOCK_OFFSET_MAX_MS = 2_000;
 
+/** Looks whether the agent of this machine runs, where it has a server of its own. */
+export async function nodeFindings({ contexts, connect }: Shell): Promise<Finding[]> {
+  // Where they cannot be read, looking for the hub tells it.
+  const own = (await contexts.list().catch(() => [])).find(({ node }) => node !== undefined);
+  if (own?.node === undefined) return [];
+  const { name, node } = own;
+  return [
+    await look("node", async () => {
+      await using fleet = await connect(name).catch((cause) => {
+        throw new XtaskError("unavailable", `The agent of ${node} does not run`, {
+          details: ["start it again: xtask agent --hub URL; it needs no token"],
+          cause,
+        });
+      });
+      const answer = await fleet.bus.request(statusSubject(node), "");
+      const { state, link: { backlogBytes = 0 } } = parseJson(NodeRecord, answer.text(), `record of ${node}`);
+      const waits = backlogBytes === 0 ? "nothing waits" : `${backlogBytes} bytes wait`;
+      return { found: `${node} is ${state}, with a server of its own; ${waits} for the hub`, data: { backlogBytes } };
+    }, "stop it and start it again: xtask agent --hub URL"),
+  ];
+}
+
 /** Looks for the hub that a context names. */
 export async function hubFindings(shell: Shell, name: string | undefined): Promise<Finding[]> {
-  let where: string;
-  let http: string | undefined;
+  let context: Context;
   try {
-    const context = await shell.context(name);
-    http = context.http;
-    where = `${context.url} (context ${context.name})`;
+    context = await shell.context(name);
   } catch (thrown) {
     const { message, details } = XtaskError.from(thrown);
     // Everything that runs here alone works without one; a context that was asked for by name is another matter.
@@ -28,6 +51,9 @@ export async function hubFindings(shell: Shell, name: string | undefined): Promi
       advice: details[0] ?? "see: xtask context",
     }];
   }
+  const { http, node } = context;
+  const where = `${withoutPassword(context.url)} (context ${context.name})`;
+  if (node !== undefined) return await linkFindings(shell, context, node);
   try {
     await using fleet = await shell.connect(name);
     const health = await hubHealth(fleet);
@@ -53,6 +79,24 @@ export async function hubFindings(shell: Shell, name: string | undefined): Promi
         ),
       ]
       : [wrong(`${where}: ${message}`, reason || "see: xtask context")];
+  }
+}
+
+/** The hub as a leaf node's own server reaches it. What there is beside it, a node does not know. */
+async function linkFindings(shell: Shell, { name }: Context, node: string): Promise<Finding[]> {
+  try {
+    await using fleet = await shell.connect(name);
+    const health = await hubHealth(fleet);
+    const { roundTripMs } = health;
+    const found = `answers ${node} over its link in ${duration(roundTripMs)}`;
+    return [{ what: "hub", state: "ok", found, data: { roundTripMs } }, ...version(health), clock(health)];
+  } catch (thrown) {
+    return [
+      wrong(
+        `does not answer ${node}: ${XtaskError.from(thrown).message}`,
+        "the node works on alone; see what keeps this machine from reaching the hub, and whether that runs",
+      ),
+    ];
   }
 }
 
