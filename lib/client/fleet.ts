@@ -148,10 +148,3 @@ async function discover(bus: Bus, select: string): Promise<NodeRecord[]> {
   }
   return found.sort((a, b) => a.id < b.id ? -1 : 1);
 }
-
-/** The node that could start a command soonest: free slots first, then the load of its cores. */
-export function best(nodes: readonly NodeRecord[]): NodeRecord | undefined {
-  const waiting = ({ slots, queued }: NodeRecord) => slots.free > 0 ? -slots.free / slots.total : queued + 1;
-  const load = ({ load }: NodeRecord) => load.one / load.cores;
-  return [...nodes].sort((a, b) => waiting(a) - waiting(b) || load(a) - load(b))[0];
-}

@@ -1,8 +1,9 @@
 /** Which nodes a command goes to. */
 import { XtaskError } from "../protocol/error.ts";
+import { best } from "../protocol/fitness.ts";
 import type { NodeRecord } from "../protocol/node.ts";
 import { selectsOneNode } from "../protocol/selector.ts";
-import { best, type Fleet } from "./fleet.ts";
+import type { Fleet } from "./fleet.ts";
 
 /** Where a command is wanted: on every node that `on` means, or on the best one that `any` means. */
 export interface Wanted {

@@ -86,6 +86,16 @@ export const WAITING_NODES_MAX = 1_000;
 export const WAITING_PER_NODE_MAX = 1_000;
 /** …and for all nodes together. */
 export const WAITING_MAX = 20_000;
+/** A run that may move goes on for this long without a word of the hub; what follows from it: see lease.ts. */
+export const LEASE_MS = 15_000;
+/** Runs of one node that are under a lease. */
+export const LEASES_MAX = 1_000;
+/** Commands that may move and have not ended, in a project. */
+export const MOVING_MAX = 2_000;
+/** A command that was lost with this many nodes is not started again: it may be what takes them down. */
+export const MOVES_MAX = 10;
+/** A node that was given such a command begins its lease within this, or another node gets it. */
+export const OFFER_MS = 5_000;
 /** A login link to the page may be used within this long, once. */
 export const LOGIN_LINK_MS = 10 * 60_000;
 /** Login links that wait to be used; the oldest goes for one more. */
