@@ -22,6 +22,8 @@ export interface Place {
   readonly home: string;
   /** PATH. Empty unless it is given. */
   readonly path?: string;
+  /** The name of a folder of the ground; it becomes XTASK_CACHE. */
+  readonly cache?: string;
 }
 
 /** The ground. */
@@ -59,11 +61,13 @@ export async function layGround(): Promise<Ground> {
   const program = root
     ? ["/usr/bin/setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--", binary]
     : [binary];
-  const options = async ({ home, path = "" }: Place) => ({
+  const present = (name: string) =>
+    Deno.stat(join(folder, name)).then(() => join(folder, name), () => makeFolder(join(folder, name)));
+  const options = async ({ home, path = "", cache }: Place) => ({
     program,
-    home: await Deno.stat(join(folder, home)).then(() => join(folder, home), () => makeFolder(join(folder, home))),
+    home: await present(home),
     cwd: project,
-    env: { PATH: path },
+    env: { PATH: path, ...(cache === undefined ? {} : { XTASK_CACHE: await present(cache) }) },
   });
   const owned = stack.move();
   return {

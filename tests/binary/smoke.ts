@@ -92,6 +92,11 @@ Deno.test("a home that is read-only is told in one line with what to do, and hin
   const up = await ground.run(["up", ...PORTS], place);
   assert.notEqual(up.code, 0);
   assert.match(up.stderr, /^(Unpacking .*\n)?error: .*\n( {2}.*\n)+$/, "no stack trace");
+  // With the executables elsewhere it comes as far as what it must keep.
+  const other = { ...place, cache: "writable" };
+  const upThere = await ground.run(["up", ...PORTS], other);
+  assert.match(upThere.stderr, /\nerror: Permission denied .*\n {2}set XTASK_HOME to a folder that you may write to\n/);
+  assert.equal(upThere.code, 77);
   const doctor = await ground.run(["doctor"], place);
   assert.equal(doctor.code, 1, doctor.stdout);
   assert.match(doctor.stdout, /\nNO {2}home +.*read only cannot be written: .*\n +→ set XTASK_HOME /);
@@ -162,6 +167,11 @@ Deno.test(
     assert.match(doctor.stdout, /\nNO {2}home +.* has \d+ MB left on its disk\n +→ free some space/);
     const [folder] = [...Deno.readDirSync(join(small, "cache", "assets"))];
     assert.deepEqual([...Deno.readDirSync(join(small, "cache", "assets", folder?.name ?? ""))], []);
+    // With the executables elsewhere it is what must be kept that finds no room.
+    await Deno.writeFile(join(small, "filler"), new Uint8Array(20 * 1024 * 1024)).catch(() => {});
+    const up = await ground.run(["up", ...PORTS], { home: "small", cache: "roomy" });
+    assert.match(up.stderr, /\nerror: No space left .*\n {2}free some space, or set XTASK_HOME /);
+    assert.equal(up.code, 75);
   },
 );
 
@@ -198,9 +208,20 @@ Deno.test("a hub and a node by token: a task, kill -9 of both, all is well again
 
   const [{ token }] = await ask("auth", "invite");
   const edgeArgs = ["agent", "--json", "--hub", natsUrl, "--name", "edge"];
+  await Deno.chmod(await ground.makeFolder("read only"), 0o555);
+  const refused = await ground.run([...edgeArgs, "--join", token], { home: "read only", cache: "writable" });
+  assert.match(refused.stderr, /\nerror: Permission denied .*\n {2}set XTASK_HOME /, "and the token is good still");
   const edge = await ground.start([...edgeArgs, "--join", token], edgePlace);
   await edge.ready();
   assert.deepEqual(await hello("all"), ["center succeeded", "edge succeeded"]);
+  const leafServer = () => survivors({ groups: [], mark: serverMark(join(ground.folder, "edge", "agent", "leaf")) });
+  assert.equal((await leafServer()).length, 1, "a node has a server of its own");
+  const doctor = await ground.run(["doctor"], edgePlace);
+  assert.equal(doctor.code, 0, doctor.stdout);
+  assert.match(
+    doctor.stdout,
+    /\nok {2}node +edge is online, .*\nok {2}hub +answers edge over its link in .*\nok {2}clock /,
+  );
   const [, found] = await Promise.all([
     ask("which", "sh", "--on", "edge"),
     ground.run(["which", "no-such-program", "--on", "edge"], hubPlace),
@@ -235,5 +256,25 @@ Deno.test("a hub and a node by token: a task, kill -9 of both, all is well again
     process.kill("SIGTERM");
     assert.equal((await process.status).code, 0, process.stderrText());
   }
-  assert.deepEqual(await server(), []);
+  assert.deepEqual([await server(), await leafServer()], [[], []]);
+});
+
+Deno.test("a person's machine that has nothing but the file joins and serves the page", async () => {
+  await using ground = await layGround();
+  const hub = await ground.start(["up", "--json", "--name", "center", ...PORTS], { home: "hub" });
+  const { natsUrl = "" } = await hub.ready();
+  const invited = await ground.run(["auth", "invite", "--role", "operator", "--json"], { home: "hub" });
+  const desk = { home: "desk" };
+  const joined = await ground.run(
+    ["auth", "join", "--hub", natsUrl, "--name", "olga", parsed(invited.stdout)[0].token],
+    desk,
+  );
+  assert.equal(joined.code, 0, joined.stderr);
+  const ui = await ground.start(["ui", "--json", "--http-port", "0"], desk);
+  const { httpUrl = "", loginUrl = "" } = await ui.ready();
+  await assertPage(httpUrl, loginUrl);
+  for (const process of [ui, hub]) {
+    process.kill("SIGTERM");
+    assert.equal((await process.status).code, 0, process.stderrText());
+  }
 });
