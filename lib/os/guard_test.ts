@@ -1,0 +1,219 @@
+import assert from "node:assert/strict";
+import { until } from "../../tests/until.ts";
+import { GUARD_MARK, startGuard } from "./guard.ts";
+import { sendSignal } from "./processes.ts";
+
+const UNIX = { ignore: Deno.build.os === "windows" };
+const LINUX = { ignore: Deno.build.os !== "linux" };
+
+/** Living, and no zombie. */
+async function lives(pid: number): Promise<boolean> {
+  const { stdout } = await new Deno.Command("ps", { args: ["-o", "stat=", "-p", String(pid)] }).output();
+  const state = new TextDecoder().decode(stdout).trim();
+  return state !== "" && !state.startsWith("Z");
+}
+
+const gone = (pid: number) => until(`process ${pid} to be gone`, async () => !await lives(pid));
+
+interface Guarded extends AsyncDisposable {
+  readonly child: Deno.ChildProcess;
+  /** What it prints, a line of JSON each. */
+  said<T>(): Promise<T>;
+}
+
+/** A program that starts a guard and runs `code`. `start(argv, env)` starts a leader of a group of its own. */
+function guardedProgram(code: string): string {
+  return `
+    import { startGuard } from ${JSON.stringify(import.meta.resolve("./guard.ts"))};
+    const guard = await startGuard(console.error);
+    const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
+    const start = ([program, ...args], more = {}) => new Deno.Command(program, {
+      args, env: { ...env, ...more }, clearEnv: true, detached: true, stdin: "null", stdout: "null", stderr: "null",
+    }).spawn().pid;
+    const say = (value) => console.log(JSON.stringify(value));
+    ${code}
+  `;
+}
+
+/** Such a program, which stays until it is killed. */
+function guarded(code: string): Guarded {
+  const script = guardedProgram(`${code}\nsetInterval(() => {}, 1_000);`);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-config", "--ext=ts", script],
+    stdout: "piped",
+  }).spawn();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  return {
+    child,
+    async said() {
+      while (!text.includes("\n")) {
+        const { value, done } = await lines.read();
+        if (done) throw new Error(`It said nothing more than '${text}'`);
+        text += value;
+      }
+      const [line = "", ...rest] = text.split("\n");
+      text = rest.join("\n");
+      return JSON.parse(line);
+    },
+    async [Symbol.asyncDispose]() {
+      try {
+        child.kill("SIGKILL");
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error;
+      }
+      await child.status;
+      await lines.cancel();
+    },
+  };
+}
+
+/** A shell that leaves a child in its group, then one that forked twice into a session of its own; then stays. */
+const FAMILY = `sleep 300 & (setsid sh -c 'exec sleep 300' &) ; wait; sleep 300`;
+
+Deno.test("what a killed program started is gone within seconds, told of or not", LINUX, async () => {
+  await using run = guarded(`
+    const told = start(["sh", "-c", ${JSON.stringify(FAMILY)}], guard.env);
+    await guard.began(told);
+    // Never told of, as where the program dies right after it has started something.
+    const untold = start(["sh", "-c", ${JSON.stringify(FAMILY)}], guard.env);
+    // Known by its group alone.
+    const wiped = start(["sh", "-c", "sleep 300 & wait"]);
+    await guard.began(wiped);
+    const others = start(["sleep", "300"]);
+    say({ guard: guard.pid, mine: [told, untold, wiped], others, mark: guard.env.${GUARD_MARK} });
+  `);
+  const { guard, mine, others, mark } = await run.said<
+    { guard: number; mine: number[]; others: number; mark: string }
+  >();
+  try {
+    const marked = async () => {
+      const { stdout } = await new Deno.Command("grep", { args: ["-lsz", `${GUARD_MARK}=${mark}`, ...procs()] })
+        .output();
+      return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "").length;
+    };
+    await until("both families", async () => await marked() === 6);
+    run.child.kill("SIGKILL");
+    for (const pid of [...mine, guard]) await gone(pid);
+    assert.equal(await marked(), 0);
+    assert.ok(await lives(others), "what is not its own is left alone");
+  } finally {
+    sendSignal(others, "SIGKILL");
+  }
+});
+
+const procs = () =>
+  [...Deno.readDirSync("/proc")].filter(({ name }) => /^\d+$/.test(name)).map(({ name }) => `/proc/${name}/environ`);
+
+Deno.test("what does not end when it is asked is killed after a grace", UNIX, async () => {
+  await using run = guarded(`
+    const deaf = start(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], guard.env);
+    await guard.began(deaf);
+    say(deaf);
+  `);
+  const deaf = await run.said<number>();
+  run.child.kill("SIGKILL");
+  await gone(deaf);
+});
+
+Deno.test("a number that the system gave to another process since is left alone", LINUX, async (t) => {
+  // In a namespace of its own the next number can be chosen.
+  const inside = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "sh", "-c"];
+  const enter = (script: string) =>
+    new Deno.Command("unshare", { args: [...inside, script], stdout: "piped" }).output();
+  if (!(await enter("echo 1 > /proc/sys/kernel/ns_last_pid")).success) {
+    await t.step({ name: "there are no user namespaces here", ignore: true, fn: () => {} });
+    return;
+  }
+  const program = guardedProgram(`
+    const first = new Deno.Command("sleep", { args: ["300"], detached: true }).spawn();
+    await guard.began(first.pid);
+    first.kill();
+    await first.status;
+    // Half a second later, as start times are counted in hundredths.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    let [second, tries] = [0, 0];
+    while (second !== first.pid && tries++ < 20) {
+      if (second !== 0) Deno.kill(second, "SIGKILL");
+      Deno.writeTextFileSync("/proc/sys/kernel/ns_last_pid", String(first.pid - 1));
+      second = start(["sleep", "300"]);
+    }
+    say({ first: first.pid, second, guard: guard.pid });
+    Deno.kill(Deno.pid, "SIGKILL");
+  `);
+  const file = await Deno.makeTempFile({ suffix: ".mjs" });
+  await Deno.writeTextFile(file, program);
+  const { stdout } = await enter(`
+    said=$(${Deno.execPath()} run -A --no-config ${file}); echo "$said"
+    while kill -0 "$(echo "$said" | sed 's/.*guard":\\([0-9]*\\).*/\\1/')"; do sleep 0.05; done
+    kill -0 "$(echo "$said" | sed 's/.*second":\\([0-9]*\\).*/\\1/')" && echo lives
+  `);
+  await Deno.remove(file);
+  const [said = "", after] = new TextDecoder().decode(stdout).split("\n");
+  const { first, second } = JSON.parse(said);
+  assert.equal(second, first, "the number was given again");
+  assert.equal(after, "lives");
+});
+
+Deno.test("a group that has ended is forgotten", UNIX, async () => {
+  await using run = guarded(`
+    const [one, two, three] = [1, 2, 3].map(() => start(["sleep", "300"]));
+    await Promise.all([one, two, three].map((pid) => guard.began(pid)));
+    await guard.ended(two);
+    say([one, two, three]);
+  `);
+  const [one = 0, two = 0, three = 0] = await run.said<number[]>();
+  try {
+    run.child.kill("SIGKILL");
+    await gone(one);
+    await gone(three);
+    assert.ok(await lives(two));
+  } finally {
+    sendSignal(two, "SIGKILL");
+  }
+});
+
+Deno.test("a guard that is sent away goes, and ends nothing but what had not ended", UNIX, async () => {
+  const start = () => new Deno.Command("sleep", { args: ["300"], detached: true }).spawn();
+  const troubles: string[] = [];
+  const [ended, left] = [start(), start()];
+  {
+    await using guard = await startGuard((message) => troubles.push(message));
+    assert.ok(guard !== undefined);
+    guard.began(ended.pid);
+    guard.ended(ended.pid);
+  }
+  assert.ok(await lives(ended.pid));
+  ended.kill("SIGKILL");
+  const guard = await startGuard((message) => troubles.push(message));
+  assert.ok(guard !== undefined);
+  guard.began(left.pid);
+  await guard[Symbol.asyncDispose]();
+  await guard[Symbol.asyncDispose]();
+  assert.ok(!await lives(guard.pid));
+  assert.equal((await left.status).signal, "SIGTERM");
+  await ended.status;
+  assert.deepEqual(troubles, []);
+});
+
+Deno.test("a guard that was killed is replaced, and its successor knows what it knew", UNIX, async () => {
+  await using run = guarded(`
+    const child = start(["sleep", "300"]);
+    await guard.began(child);
+    const first = guard.pid;
+    Deno.kill(first, "SIGKILL");
+    while (guard.pid === first) await new Promise((resolve) => setTimeout(resolve, 20));
+    await guard.began(start(["true"]));
+    say(child);
+  `);
+  const child = await run.said<number>();
+  run.child.kill("SIGKILL");
+  await gone(child);
+});
+
+Deno.test("a guard is small", LINUX, async () => {
+  await using guard = await startGuard(() => {});
+  assert.ok(guard !== undefined);
+  const rss = /^VmRSS:\s+(\d+) kB/m.exec(await Deno.readTextFile(`/proc/${guard.pid}/status`))?.[1];
+  assert.ok(Number(rss) < 4_000, `${rss} kB`);
+});
