@@ -90,7 +90,7 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
   const watch = new LinkWatch({ mode, measure, backlogBytes, now, ...linkTelling(reporter) }, stop.signal);
   contact = () => watch.contact();
   reporter.attach(outbox);
-  const { host, capabilities, unavailable } = await machine.openHost();
+  const { host, capabilities, unavailable, guarded } = await machine.openHost();
   stack.use(host);
   const slots = new Slots(options.slots);
   // Until the node is known to the hub there is nobody to tell.
@@ -114,6 +114,7 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
     capabilities,
     journal,
     slots,
+    guarded,
     running: () => runs.ids,
     link: () => watch.status,
     schedules: () => schedules.all,

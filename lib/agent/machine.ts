@@ -5,6 +5,7 @@
 import type { Capability } from "../capability/define.ts";
 import { createHost, type Host } from "../capability/host.ts";
 import type { CapabilityName } from "../capability/registry.ts";
+import { startGuard } from "../os/guard.ts";
 import { lockFolder } from "../os/lock.ts";
 import { type EndProcesses, endProcesses } from "../os/processes.ts";
 import { KILL_GRACE_MS } from "../protocol/limits.ts";
@@ -36,6 +37,8 @@ export interface Offer {
   readonly capabilities: ReadonlyMap<string, Capability>;
   /** What it does not offer, and why. */
   readonly unavailable: readonly Unavailable[];
+  /** Whether what runs have started ends with the agent, however that ends. */
+  readonly guarded: boolean;
 }
 
 /** Options of {@linkcode machineHere}. */
@@ -53,28 +56,40 @@ export interface MachineOptions {
   /** Processes that no command may end; asked anew for each command. */
   readonly protectedPids: () => readonly number[];
   readonly now?: () => number;
+  /** Hears what went wrong: one line. */
+  readonly log: (level: "warn", message: string) => void;
 }
 
 /** The machine that this program runs on. */
 export function machineHere(options: MachineOptions): Machine {
-  const { node, home, dir, allow, known, env, protectedPids, now = Date.now } = options;
-  const common: CommonFacts = { id: node, platform: platformHere(), dir, env };
+  const { node, home, dir, allow, known, env, protectedPids, log, now = Date.now } = options;
   return {
     lock: () => lockFolder(home, "An agent"),
     openJournal: () => new Journal(`${home}/journal.sqlite`, { now }),
     async openHost() {
+      await using stack = new AsyncDisposableStack();
+      const guard = await startGuard((message) => log("warn", message));
+      if (guard !== undefined) stack.use(guard);
+      const common: CommonFacts = { id: node, platform: platformHere(), dir, env: { ...env, ...guard?.env } };
       const { found, unavailable } = await findCapabilities({ allow, facts: common, known });
-      const host = createHost({
+      const host = stack.use(createHost({
         factsFor: ({ name }) => found.get(name)?.facts ?? { ...common, tools: {} },
         protectedPids,
         graceMs: KILL_GRACE_MS,
-      });
+        ...(guard === undefined ? {} : { guard }),
+      }));
       const unready = await askReady(host, [...found.values()].map(({ capability }) => capability));
       const capabilities = new Map(
         [...found].filter(([name]) => !unready.some((other) => other.name === name))
           .map(([name, { capability }]) => [name, capability]),
       );
-      return { host, capabilities, unavailable: [...unavailable, ...unready] };
+      const owned = stack.move();
+      return {
+        host: { ...host, [Symbol.asyncDispose]: () => owned.disposeAsync() },
+        capabilities,
+        unavailable: [...unavailable, ...unready],
+        guarded: guard !== undefined,
+      };
     },
     endProcesses,
     startMetrics,

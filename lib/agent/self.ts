@@ -18,6 +18,8 @@ export interface SelfOptions {
   readonly capabilities: ReadonlyMap<string, Capability>;
   readonly journal: JournalPort;
   readonly slots: Slots;
+  /** Whether what runs have started ends with the agent, however that ends. */
+  readonly guarded: boolean;
   /** Ids of the runs that have not ended. */
   readonly running: () => readonly string[];
   readonly link: () => NodeRecord["link"];
@@ -67,7 +69,7 @@ export class Self {
 
   /** The record as it is now. */
   record(): NodeRecord {
-    const { node, hostname, capabilities, slots, running, link, schedules, now } = this.#options;
+    const { node, hostname, capabilities, slots, guarded, running, link, schedules, now } = this.#options;
     const state = this.#draining ? "draining" : slots.free === 0 ? "busy" : "online";
     if (state !== this.#state) this.#since = new Date(now()).toISOString();
     this.#state = state;
@@ -86,6 +88,7 @@ export class Self {
       state,
       since: this.#since,
       link: link(),
+      guarded,
       running: [...running()],
       schedules: schedules(),
     };

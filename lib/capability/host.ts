@@ -5,6 +5,7 @@
 import { type WireError, XtaskError } from "../protocol/error.ts";
 import type { Capability } from "./define.ts";
 import { type FixedFacts, type FromWorker, gathered, OUTPUT_CREDITS, type ToWorker } from "./messages.ts";
+import type { Guard } from "../os/guard.ts";
 import { endProcesses, markOf } from "../os/processes.ts";
 
 /** One call of a verb. */
@@ -37,6 +38,8 @@ export interface HostOptions {
   readonly protectedPids: () => readonly number[];
   /** Between SIGTERM and SIGKILL, and then until a handler that does not settle costs its Worker. @default {5000} */
   readonly graceMs?: number;
+  /** Hears of the processes of runs; its mark is in the environment that `factsFor` gives. */
+  readonly guard?: Pick<Guard, "began" | "ended">;
   /** A Worker with nothing to do goes after this long: an idle one keeps some 10 MiB. @default {60000} */
   readonly idleMs?: number;
 }
@@ -63,7 +66,7 @@ const CREDITS_AT_ONCE = OUTPUT_CREDITS / 4;
 
 /** The host of a node's capabilities. Nothing runs before the first call. */
 export function createHost(options: HostOptions): Host {
-  const { factsFor, protectedPids, graceMs = 5_000, idleMs = 60_000 } = options;
+  const { factsFor, protectedPids, graceMs = 5_000, idleMs = 60_000, guard } = options;
   const workers = new Map<string, CapabilityWorker>();
   const call = async (
     capability: Capability,
@@ -74,7 +77,7 @@ export function createHost(options: HostOptions): Host {
     let worker = workers.get(capability.name);
     if (worker === undefined) {
       const onGone = () => workers.delete(capability.name);
-      worker = new CapabilityWorker(capability, factsFor(capability), { graceMs, onGone });
+      worker = new CapabilityWorker(capability, factsFor(capability), { graceMs, guard, onGone });
       workers.set(capability.name, worker);
     }
     return await worker.call(message, invocation, keptMs);
@@ -112,6 +115,7 @@ class CapabilityWorker implements AsyncDisposable {
   readonly #node: string;
   readonly #worker: Worker;
   readonly #graceMs: number;
+  readonly #guard: HostOptions["guard"];
   readonly #onGone: () => void;
   readonly #calls = new Map<number, Call>();
   readonly #post = gathered<ToWorker>((messages) => {
@@ -124,11 +128,12 @@ class CapabilityWorker implements AsyncDisposable {
   constructor(
     capability: Capability,
     node: FixedFacts,
-    { graceMs, onGone }: { graceMs: number; onGone: () => void },
+    { graceMs, guard, onGone }: { graceMs: number; guard: HostOptions["guard"]; onGone: () => void },
   ) {
     this.#name = capability.name;
     this.#node = node.id;
     this.#graceMs = graceMs;
+    this.#guard = guard;
     this.#onGone = onGone;
     this.#worker = new Worker(WORKER, {
       type: "module",
@@ -172,6 +177,7 @@ class CapabilityWorker implements AsyncDisposable {
       clearTimeout(overdue);
       signal.removeEventListener("abort", onAbort);
       this.#calls.delete(number);
+      for (const pid of call.groups) void this.#guard?.ended(pid);
       if (this.#calls.size === 0 && !this.#gone) {
         this.#idle = setTimeout(() => void this[Symbol.asyncDispose](), keptMs);
       }
@@ -199,6 +205,7 @@ class CapabilityWorker implements AsyncDisposable {
         return;
       case "started":
         groups.add(message.pid);
+        void this.#guard?.began(message.pid);
         invocation.onStarted?.(message.pid);
         // The wish to stop may have come while the process was being started.
         if (invocation.signal.aborted) await this.#end(call, message.pid);
@@ -209,6 +216,7 @@ class CapabilityWorker implements AsyncDisposable {
       case "ended":
         groups.delete(message.pid);
         await this.#end(call, message.pid);
+        void this.#guard?.ended(message.pid);
         this.#post({ type: "reaped", call: message.call, pid: message.pid });
         return;
       case "done":

@@ -79,6 +79,8 @@ export const NodeRecord = v.object({
   /** Since when it is in this state. */
   since: Time,
   link: Link,
+  /** Whether what a killed agent leaves of its runs is ended at once, not when it starts again. Left out by older versions. */
+  guarded: v.optional(v.boolean()),
   /** Ids of the commands that run now. */
   running: v.array(v.string()),
   /** What it does by itself. Left out by older versions. */

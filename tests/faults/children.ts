@@ -12,3 +12,8 @@ export function childrenOf(parent: number): number[] {
     }
   });
 }
+
+/** The guards that an agent has: see lib/os/guard.ts. */
+export function guardsOf(agent: number): number[] {
+  return childrenOf(agent).filter((pid) => Deno.readTextFileSync(`/proc/${pid}/cmdline`).endsWith("\0xtask-guard\0"));
+}

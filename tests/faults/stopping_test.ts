@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { markOf, survivors } from "../../lib/os/processes.ts";
+import { markOf, sendSignal, survivors } from "../../lib/os/processes.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
+import { guardsOf } from "./children.ts";
 import { ask, GATED, hear, hearResult, ongoing, refused, runsIn } from "../asking.ts";
 import { copyProject, startFleet, type TestFleet } from "../fleet.ts";
 import { until } from "../until.ts";
@@ -28,6 +29,7 @@ Deno.test("an agent that is told to stop", async (t) => {
     const { agent, dir, id } = await running(fleet, "one");
     await using _agent = agent;
     using results = await hearResult(admin, id);
+    const guards = Deno.build.os === "linux" ? guardsOf(agent.pid) : [];
     agent.kill("SIGTERM");
     await until("the node to drain", () => fleet.up.hub.fleet.get("one")?.state === "draining");
     await refused(ask(admin, "one", "which.check", { names: ["sh"] }), "unavailable", /draining/);
@@ -35,6 +37,8 @@ Deno.test("an agent that is told to stop", async (t) => {
     await Deno.writeTextFile(`${dir}/open`, "");
     assert.equal(JSON.parse((await results.first()).text()).state, "succeeded");
     assert.equal((await agent.status).code, 0, agent.stderrText());
+    if (Deno.build.os === "linux") assert.equal(guards.length, 1);
+    for (const guard of guards) assert.ok(!sendSignal(guard, 0), "no guard is left where there is nothing to guard");
     await until("the node to have left", () => fleet.up.hub.fleet.get("one")?.state === "offline");
     await refused(ask(admin, "one", "run.status", { id }), "unavailable");
   });

@@ -39,7 +39,7 @@ export async function show(this: Shell, { json, context }: FleetFlags, id: strin
   await using fleet = await this.connect(context);
   const node = await recordOf(fleet, id);
   if (json) return this.print(JSON.stringify(node));
-  const { platform, labels, slots, load, capabilities, tasks, running, link } = node;
+  const { platform, labels, slots, load, capabilities, tasks, running, link, guarded } = node;
   const gib = (bytes: number) => `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
   const rows = [
     ["state", `${node.state} since ${node.since}`],
@@ -55,6 +55,9 @@ export async function show(this: Shell, { json, context }: FleetFlags, id: strin
     ["labels", labelText(labels) || "-"],
     ["slots", `${slots.free} of ${slots.total} free, ${node.queued} waiting`],
     ["running", running.join(" ") || "-"],
+    ...(guarded === undefined
+      ? []
+      : [["when killed", guarded ? "its runs end at once" : "its runs end when it is back"]]),
     ["offers", capabilities.map(({ name, verbs }) => `${name} (${verbs.join(", ")})`).join(" ")],
   ];
   this.print(table([node.id, ""], rows));

@@ -5,6 +5,7 @@ import { cacheFolder } from "../../../scripts/assets.ts";
 import { CAPABILITY_NAMES, loadCapability } from "../../capability/registry.ts";
 import { resolveTools } from "../../capability/tools.ts";
 import { confinementHere } from "../../os/confinement.ts";
+import { startGuard } from "../../os/guard.ts";
 import { findsStrays } from "../../os/processes.ts";
 import { XtaskError } from "../../protocol/error.ts";
 import { LOG_SPOOL_BYTES } from "../../protocol/limits.ts";
@@ -25,6 +26,7 @@ export async function machineFindings(shell: Shell): Promise<Finding[]> {
     ...(config.startsWith(data) ? [] : [await look("contexts", () => folder(config), home)]),
     await look("cache", () => folder(cache), "set XTASK_CACHE to a folder that you may write to"),
     await ending(),
+    await guarding(),
     await confinement(),
     ...await capabilities(shell),
   ];
@@ -73,6 +75,21 @@ async function ending(): Promise<Finding> {
     state: "note",
     found: "process groups alone: there is no ps here, so what leaves its group stays",
     advice: "install ps (of procps) on a machine that runs tasks",
+  };
+}
+
+/** What becomes of runs when the agent is killed: tried, by a guard that is sent away again. */
+async function guarding(): Promise<Finding> {
+  const what = "when killed";
+  await using guard = await startGuard(() => {});
+  if (guard !== undefined) {
+    return { what, state: "ok", found: "what an agent ran ends with it, by a shell that watches it" };
+  }
+  return {
+    what,
+    state: "note",
+    found: "what an agent ran ends when it starts again",
+    ...(Deno.build.os === "windows" ? {} : { advice: "there is no sh here; with one it would end at once" }),
   };
 }
 
