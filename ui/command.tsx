@@ -1,7 +1,7 @@
 /** One command: its run on each node, when what happened, and what can be done about it. */
+import { stateOf } from "../lib/protocol/move.ts";
 import type { CommandRecord } from "../lib/protocol/run.ts";
 import { isTerminal } from "../lib/protocol/state.ts";
-import { overall } from "./commands.tsx";
 import type { Frame } from "./frame.ts";
 import { elementId, Empty, State } from "./parts.tsx";
 import { Ago, duration } from "./time.tsx";
@@ -24,7 +24,7 @@ export function commandFrame({ command, line, now }: CommandShown): Frame {
     html: String(<RunRow node={node} run={run} />),
   }));
   const ended = runs.filter(([, { state }]) => isTerminal(state)).length;
-  const state = overall(Object.values(command.runs));
+  const state = stateOf(command);
   const html = String(
     <section id="command" aria-label="Runs" data-nodes={runs.map(([node]) => node).join(",")}>
       <div class="command-head">

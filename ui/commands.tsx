@@ -1,10 +1,9 @@
 /** Commands: the list of them, newest first. */
+import { stateOf } from "../lib/protocol/move.ts";
 import type { CommandRecord } from "../lib/protocol/run.ts";
 import type { Frame } from "./frame.ts";
 import { commandWords, elementId, Empty, State } from "./parts.tsx";
 import { Ago, duration } from "./time.tsx";
-
-type Run = CommandRecord["runs"][string];
 
 /** A list of commands. `id` is that of its element. */
 export function commandsFrame(
@@ -61,7 +60,7 @@ function CommandRow({ list, command }: { readonly list: string; readonly command
         </a>
       </td>
       <td data-label="State">
-        <State of={overall(runs)} />
+        <State of={stateOf(command)} />
       </td>
       <td data-label="Nodes">{nodesText(command)}</td>
       <td data-label="Took">{took > 0 ? duration(took) : "–"}</td>
@@ -75,21 +74,6 @@ function CommandRow({ list, command }: { readonly list: string; readonly command
 
 function nodesText({ runs }: CommandRecord): string {
   const names = Object.keys(runs).sort();
+  if (names.length === 0) return "–";
   return names.length <= 2 ? names.join(", ") : `${names.length} nodes`;
-}
-
-const WORST_FIRST = [
-  "running",
-  "accepted",
-  "queued",
-  "failed",
-  "interrupted",
-  "refused",
-  "expired",
-  "cancelled",
-] as const;
-
-/** The state of a command as a whole: what still goes on, else the worst that came of it. */
-export function overall(runs: readonly Pick<Run, "state">[]): Run["state"] {
-  return WORST_FIRST.find((state) => runs.some((run) => run.state === state)) ?? "succeeded";
 }

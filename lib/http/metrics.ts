@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import { ENDS } from "../protocol/metrics.ts";
 import { NodeState } from "../protocol/node.ts";
+import { stateOf } from "../protocol/move.ts";
 import { isTerminal } from "../protocol/state.ts";
 import { VERSION } from "../protocol/version.ts";
 import type { HttpEnv } from "./context.ts";
@@ -26,9 +27,7 @@ export function metricsRoutes(): Hono<HttpEnv> {
 function metricsText({ linked, nodes, commands, samples }: Model, streams: number): string {
   const all = [...nodes.values()];
   const newest = [...samples].flatMap(([node, list]) => list.slice(-1).map((sample) => ({ labels: { node }, sample })));
-  const running = [...commands.values()].filter(({ runs }) =>
-    Object.values(runs).some(({ state }) => !isTerminal(state))
-  );
+  const running = [...commands.values()].filter((command) => !isTerminal(stateOf(command)));
   const gauge = (name: string, help: string, list: readonly Sample[]) => family(name, "gauge", help, list);
   return [
     gauge("xtask_info", "The version that serves this.", [{ labels: { version: VERSION }, value: 1 }]),
@@ -41,7 +40,7 @@ function metricsText({ linked, nodes, commands, samples }: Model, streams: numbe
         value: all.filter((node) => node.state === state).length,
       })),
     ),
-    gauge("xtask_commands_running", "Commands with a run that has not ended.", [{ value: running.length }]),
+    gauge("xtask_commands_running", "Commands that have not ended.", [{ value: running.length }]),
     gauge("xtask_event_streams", "Event streams that are open here.", [{ value: streams }]),
     gauge(
       "xtask_node_slots",

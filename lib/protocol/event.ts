@@ -32,7 +32,13 @@ export const Event = v.variant("type", [
     input: v.optional(v.unknown()),
     by: v.optional(By),
     deadline: Time,
+    /** Given where the hub places it on one of the nodes that this selects; `node` is then the hub. */
+    any: v.optional(v.string()),
   }),
+  /** A node has the lease of this attempt; the hub says so. */
+  v.object({ type: v.literal("command_placed"), ...ofCommand }),
+  /** The node has it no more, and it goes to another one; the hub says so. */
+  v.object({ type: v.literal("command_moving"), ...ofCommand, reason: v.string() }),
   v.object({ type: v.literal("command_started"), ...ofCommand }),
   v.object({
     type: v.literal("command_result"),

@@ -1,6 +1,7 @@
 /** Records of commands as the events tell them. Pure: `(record, event) → record`, in any order and any number of times. */
 import type { Event } from "./event.ts";
 import { HUB_AUTHOR } from "./id.ts";
+import { mergeMoves, movedBy, tellsOfMove, withStale } from "./move.ts";
 import type { CommandRecord } from "./run.ts";
 import { movesForward, type State } from "./state.ts";
 
@@ -16,9 +17,10 @@ type Run = CommandRecord["runs"][string];
 
 /**
  * Whether an author may tell this of a command. A node tells of its own runs, and the hub of what has not reached its node
- * yet: that it waits, and how that ended.
+ * yet: that it waits, and how that ended. Where a command is that may move the hub alone tells.
  */
 export function mayTell(author: string, event: CommandEvent, record: CommandRecord | undefined): boolean {
+  if (tellsOfMove(event)) return author === HUB_AUTHOR;
   if (event.node === author) return true;
   if (author !== HUB_AUTHOR) return false;
   if (event.type === "command_queued") return true;
@@ -27,7 +29,8 @@ export function mayTell(author: string, event: CommandEvent, record: CommandReco
 }
 
 /**
- * The record after one more event. Repeats and late events change nothing: states only move forward.
+ * The record after one more event. Repeats and late events change nothing: states of an attempt only move forward, and a
+ * later attempt on the same node takes the place of an earlier one.
  *
  * @example
  * ```ts
@@ -54,12 +57,14 @@ export function applyEvent(record: CommandRecord | undefined, event: CommandEven
       ...("schedule" in event && event.schedule !== undefined ? { schedule: event.schedule } : {}),
     }
     : {};
+  const move = tellsOfMove(event) ? movedBy(before.move, event) : before.move;
+  const runs = tellsOfMove(event) ? before.runs : { ...before.runs, [node]: applyToRun(run, event, attempt) };
   return {
     ...before,
     ...about,
     acceptedAt: before.acceptedAt < at ? before.acceptedAt : at,
     updatedAt: before.updatedAt > at ? before.updatedAt : at,
-    runs: { ...before.runs, [node]: applyToRun(run, event, attempt) },
+    ...(move === undefined ? { runs } : { move, runs: withStale(runs, move) }),
   };
 }
 
@@ -72,8 +77,13 @@ export function mergeRecords(known: CommandRecord, listed: CommandRecord): Comma
   for (const [node, run] of Object.entries(known.runs)) {
     const other = Object.hasOwn(listed.runs, node) ? listed.runs[node] : undefined;
     if (other === undefined) continue;
-    runs[node] = movesForward(other.state, run.state) ? { ...other, ...run } : { ...run, ...other };
+    runs[node] = run.attempt !== other.attempt
+      ? run.attempt > other.attempt ? run : other
+      : movesForward(other.state, run.state)
+      ? { ...other, ...run }
+      : { ...run, ...other };
   }
+  const move = mergeMoves(known.move, listed.move);
   return {
     ...known,
     ...listed,
@@ -82,13 +92,14 @@ export function mergeRecords(known: CommandRecord, listed: CommandRecord): Comma
     verb: listed.verb || known.verb,
     acceptedAt: known.acceptedAt < listed.acceptedAt ? known.acceptedAt : listed.acceptedAt,
     updatedAt: known.updatedAt > listed.updatedAt ? known.updatedAt : listed.updatedAt,
-    runs,
+    ...(move === undefined ? { runs } : { move, runs: withStale(runs, move) }),
   };
 }
 
 function applyToRun(run: Run | undefined, event: CommandEvent, attempt: number): Run {
   const state = stateOf(event);
-  const before: Run = run ?? { state: "queued", attempt };
+  if (run !== undefined && run.attempt > attempt) return run;
+  const before: Run = run?.attempt === attempt ? run : { state: "queued", attempt };
   const times = event.type === "command_started" ? { startedAt: event.at } : {};
   if (!movesForward(before.state, state)) return { ...times, ...before };
   if (event.type !== "command_result") return { ...before, ...times, state };
@@ -106,6 +117,8 @@ function applyToRun(run: Run | undefined, event: CommandEvent, attempt: number):
 function stateOf(event: CommandEvent): State {
   switch (event.type) {
     case "command_queued":
+    case "command_placed":
+    case "command_moving":
       return "queued";
     case "command_accepted":
       return "accepted";

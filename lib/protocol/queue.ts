@@ -8,31 +8,32 @@ import { Time } from "./time.ts";
 /** A token of the subject that it will go to. */
 const Word = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected the name of a capability or verb"));
 
-const asked = {
+/** What is asked of a node later. */
+export const ASKED_LATER = {
   capability: Word,
   verb: Word,
   input: v.record(v.string(), v.unknown()),
 };
 
+/** A week from now, unless it is said. */
+export const LaterDeadline = v.pipe(
+  Time,
+  v.check((at) => Date.parse(at) <= Date.now() + QUEUE_MS_MAX, "expected a deadline within 90 days"),
+);
+
 /** Input of `command.queue`. */
 export const QueueInput = v.strictObject({
   id: CommandId,
-  ...asked,
+  ...ASKED_LATER,
   nodes: v.pipe(v.array(Id), v.minLength(1), v.maxLength(WAITING_NODES_MAX)),
-  /** A week from now, unless it is said. */
-  deadline: v.optional(
-    v.pipe(
-      Time,
-      v.check((at) => Date.parse(at) <= Date.now() + QUEUE_MS_MAX, "expected a deadline within 90 days"),
-    ),
-  ),
+  deadline: v.optional(LaterDeadline),
 });
 
 /** A command that waits for one node. */
 export const Waiting = v.object({
   id: CommandId,
   node: Id,
-  ...asked,
+  ...ASKED_LATER,
   by: v.optional(By),
   askedAt: Time,
   deadline: Time,

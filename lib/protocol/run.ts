@@ -14,6 +14,8 @@ export const HEADER = {
   deadline: "Xtask-Deadline",
   /** How long the caller wants its reply held back for a result, in ms. */
   wait: "Xtask-Wait",
+  /** Of a command that may move: for how long its lease is, in ms; the attempt number is its epoch. */
+  lease: "Xtask-Lease",
   /** Of a log message: which run (attempt number), its place in the order, the number of its first byte, and `out` or `err`. */
   attempt: "Xtask-Attempt",
   logSeq: "Xtask-Log-Seq",
@@ -101,6 +103,22 @@ export const CancelReply = v.object({
 /** What came of the wish to cancel. */
 export type CancelReply = v.InferOutput<typeof CancelReply>;
 
+/** Where a command stands that the hub places. */
+export const Move = v.object({
+  /** The nodes that are meant, as a selector. */
+  any: v.string(),
+  /** The highest attempt that was placed; 0 before the first. */
+  attempt: v.number(),
+  /** Where. */
+  node: v.optional(v.string()),
+  /** Attempts that were over without an outcome. */
+  lost: v.array(v.object({ attempt: v.number(), node: v.string(), at: Time, reason: v.string() })),
+  /** How it ended, where that happened on no node. */
+  ended: v.optional(v.object({ state: v.picklist(STATES), at: Time, error: v.optional(WireError) })),
+});
+/** Where a command stands that the hub places. */
+export type Move = v.InferOutput<typeof Move>;
+
 /** A command as the hub sees it: what was asked, and what is known of each node's run. */
 export const CommandRecord = v.object({
   id: CommandId,
@@ -114,11 +132,16 @@ export const CommandRecord = v.object({
   schedule: v.optional(v.string()),
   acceptedAt: Time,
   updatedAt: Time,
+  /** Given where the hub places it. */
+  move: v.optional(Move),
+  /** By node, the newest attempt on each. */
   runs: v.record(
     v.string(),
     v.object({
       state: v.picklist(STATES),
       attempt: v.number(),
+      /** A later attempt was placed, so that nothing of this one counts. */
+      stale: v.optional(v.boolean()),
       exitCode: v.optional(v.number()),
       startedAt: v.optional(Time),
       finishedAt: v.optional(Time),

@@ -128,6 +128,8 @@ export const hubSubject = (noun: string, verb: string, author?: string): string 
   subject("hub", noun, verb, ...(author === undefined ? [] : [author]));
 /** `xtask.hub.>`: all that the hub is asked. */
 export const HUB_ANY = subject("hub", ">");
+/** `xtask.hub.lease.renew.{node}`: a node asks that its runs which may move go on. */
+export const leaseRenewSubject = (node: string): string => subject("hub", "lease", "renew", node);
 /** `xtask.hub.auth.join.{invite}`: a machine asks for its credential. */
 export const joinSubject = (invite: string): string => subject("hub", "auth", "join", invite);
 /** `xtask.hub.auth.join.*` */
@@ -163,6 +165,7 @@ const REPORTS = [
   "metrics.>",
   "alerts.>",
   "events.>",
+  "hub.lease.>",
 ]
   .map((tail) => subject(tail));
 const STREAMS_READ = [
@@ -193,7 +196,12 @@ const readStream = (stream: string): string[] => [
 
 const NODE = {
   publish: {
-    allow: [subject("up", SELF, ">"), subject("nodes", "heartbeat", SELF), subject("nodes", "register", SELF)],
+    allow: [
+      subject("up", SELF, ">"),
+      subject("nodes", "heartbeat", SELF),
+      subject("nodes", "register", SELF),
+      leaseRenewSubject(SELF),
+    ],
   },
   subscribe: {
     allow: [subject(SELF, ">"), BROADCASTS, DISCOVER, subject("nodes", SELF, "status"), "$SRV.>", `_INBOX_${SELF}.>`],

@@ -1,5 +1,6 @@
 /** What every page shows beside its view. */
 import { wantsAttention } from "../../protocol/alert.ts";
+import { stateOf } from "../../protocol/move.ts";
 import { isTerminal } from "../../protocol/state.ts";
 import { alertsBadge } from "../../../ui/alerts.tsx";
 import type { Frame } from "../../../ui/frame.ts";
@@ -15,9 +16,7 @@ export function chromeOf({ nodes, commands, alerts: kept, team }: Model): Frame[
   const chrome = chromeFrame({
     online: all.filter(({ state }) => state !== "offline").length,
     total: all.length,
-    running: [...commands.values()].filter(({ runs }) =>
-      Object.values(runs).some(({ state }) => !isTerminal(state))
-    ).length,
+    running: [...commands.values()].filter((command) => !isTerminal(stateOf(command))).length,
     alerts,
   });
   const lasts = announced !== undefined && now - Date.parse(announced.at) < ANNOUNCED_MS;
