@@ -1,5 +1,6 @@
 /** The composition root: the only file that builds everything. Tests build from it too. */
 import { type Agent, startAgent } from "./agent/agent.ts";
+import { assertTrusted, type Certificate, isLoopback, nameFor } from "./auth/certificate.ts";
 import { formatCreds } from "./auth/creds.ts";
 import { openKeyring, type ProjectKeys } from "./auth/keyring.ts";
 import { generateNkey } from "./auth/nkey.ts";
@@ -12,6 +13,7 @@ import { newSecret } from "./http/session.ts";
 import { type Http, startHttp } from "./http/start.ts";
 import { type Hub, startHub } from "./hub/hub.ts";
 import { type Bus, openBus } from "./nats/bus.ts";
+import type { ConnectOptions, TlsOptions } from "./nats/connect.ts";
 import { type Server, startServer } from "./nats/server.ts";
 import { startLeaf } from "./nats/leaf.ts";
 import { hubConfig } from "./nats/server_config.ts";
@@ -67,6 +69,8 @@ export interface UpOptions extends NodeOptions {
   readonly host: string;
   readonly natsPort: number;
   readonly leafPort: number;
+  /** What NATS clients and leaf nodes are shown; without one nothing of NATS is encrypted. */
+  readonly certificate?: Certificate;
   readonly http: HttpOptions;
   /** Projects that there are to be, beside those that there are. */
   readonly projects: readonly string[];
@@ -77,6 +81,8 @@ export interface UpOptions extends NodeOptions {
 /** A hub with everything around it. Disposing it stops all of it, in order: agent, HTTP, hub, server. */
 export interface Up extends UpProject, AsyncDisposable {
   readonly server: Server;
+  /** Where programs of this machine reach the server, by a name that its certificate covers. */
+  readonly address: string;
   /** The other projects: {@linkcode UpProject.project} is the first one. */
   readonly others: readonly UpProject[];
   readonly http: Http;
@@ -106,10 +112,12 @@ const PAGE = "page";
  * @throws {XtaskError} `conflict` where one runs in this home already or a port is taken
  */
 export async function startUp(options: UpOptions, signal?: AbortSignal): Promise<Up> {
-  const { home, host, log } = options;
+  const { home, host, certificate, log } = options;
+  if (certificate !== undefined) await assertTrusted(certificate);
   await using stack = new AsyncDisposableStack();
   const folder = `${home}/hub`;
   stack.use(await lockFolder(folder, "A hub"));
+  const tls = ownTls(certificate);
   const keyring = await openKeyring(`${folder}/keys.json`, options.projects);
   let told: Promise<void> = Promise.resolve();
   // Until the hub runs there is nobody to tell of the server's troubles.
@@ -121,8 +129,9 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
       host,
       port: options.natsPort,
       leafPort: options.leafPort,
+      ...(certificate === undefined ? {} : { tls: certificate }),
       config: hubConfig(`${folder}/nats`, keyring.trust),
-      probe: (url, within) => probe(keyring.projects[0], url, within),
+      probe: (url, within) => probe(keyring.projects[0], { servers: url, ...tls, signal: within }),
       onChange: ({ state, reason }) => {
         log("server", state === "died" ? "error" : "info", reason);
         if (state !== "restarted") return;
@@ -133,7 +142,7 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
     }, signal),
   );
   const [own, ...others] = keyring.projects;
-  const begin = async (keys: ProjectKeys) => stack.use(await startProject(keys, { server, host, log }, signal));
+  const begin = async (keys: ProjectKeys) => stack.use(await startProject(keys, { ...options, server }, signal));
   const first = await begin(own);
   const rest: Started[] = [];
   for (const keys of others) rest.push(await begin(keys));
@@ -158,6 +167,7 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
         ...options,
         home: `${home}/agent`,
         servers: server.url,
+        ...tls,
         creds,
         alsoProtected: () => [server.pid],
       }, signal),
@@ -168,6 +178,7 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
     ...first,
     others: rest,
     server,
+    address: addressFor(insideHosts(server.url), server.port, certificate),
     http,
     token,
     agent,
@@ -184,11 +195,11 @@ interface Started extends UpProject, Project, AsyncDisposable {}
 
 async function startProject(
   keys: ProjectKeys,
-  { server, host, log }: Pick<UpOptions, "host" | "log"> & { readonly server: Server },
+  { server, host, certificate, log }: Pick<UpOptions, "host" | "certificate" | "log"> & { readonly server: Server },
   signal: AbortSignal | undefined,
 ): Promise<Started> {
   await using stack = new AsyncDisposableStack();
-  const common = { servers: server.url, ...signalOf(signal) };
+  const common = { servers: server.url, ...ownTls(certificate), ...signalOf(signal) };
   const bus = stack.use(
     await openBus({ ...common, creds: keys.hubCreds(), name: "xtask hub", inboxPrefix: inboxPrefix("hub") }),
   );
@@ -196,8 +207,9 @@ async function startProject(
     await startHub({
       bus,
       keys,
-      address: addressFor(host, server.port),
+      address: addressFor([outsideHost(host)], server.port, certificate),
       leafPort: server.leafPort,
+      ca: certificate?.ca,
       log: (level, message) => log(`hub ${keys.project}`, level, message),
     }),
   );
@@ -256,7 +268,7 @@ export interface AgentNodeOptions extends NodeOptions {
   readonly servers: string | string[];
   /** Text of the node's creds file. */
   readonly creds: string;
-  readonly tlsCa?: string;
+  readonly tls?: TlsOptions;
   /** Waits for a hub that is not there yet, as after a power cut that took both. */
   readonly patient?: boolean;
   /** Makes it a leaf node, with a server of its own; `creds` are then those of its link. */
@@ -283,7 +295,7 @@ export interface RunningNode extends Agent {
 
 /** Starts this machine as a node of a hub. */
 export async function startNode(options: AgentNodeOptions, signal?: AbortSignal): Promise<RunningNode> {
-  const { servers, creds, node, home, leaf, log, alsoProtected = () => [] } = options;
+  const { servers, creds, node, home, tls, leaf, log, alsoProtected = () => [] } = options;
   await using stack = new AsyncDisposableStack();
   const own = leaf === undefined ? undefined : stack.use(
     await startLeaf({
@@ -291,16 +303,16 @@ export async function startNode(options: AgentNodeOptions, signal?: AbortSignal)
       program: leaf.natsServer,
       home: `${home}/leaf`,
       leafPort: leaf.port,
+      ...(tls?.ca === undefined ? {} : { tlsCa: tls.ca }),
       onChange: ({ state, reason }) => log("server", state === "died" ? "error" : "info", reason),
     }, signal),
   );
   const bus = stack.use(
     await openBus({
-      ...(own === undefined ? { servers, creds } : { servers: own.address }),
+      ...(own === undefined ? { servers, creds, ...(tls && { tls }) } : { servers: own.address }),
       name: `xtask agent ${node}`,
       waitOnFirstConnect: options.patient ?? false,
       inboxPrefix: inboxPrefix(node),
-      ...(options.tlsCa === undefined || own !== undefined ? {} : { tls: { ca: options.tlsCa } }),
       ...signalOf(signal),
     }),
   );
@@ -333,15 +345,34 @@ export async function startNode(options: AgentNodeOptions, signal?: AbortSignal)
   };
 }
 
-/** The address that other machines reach this one at: what it listens on, or its first one that is not its own alone. */
-export function addressFor(host: string, port: number): string {
-  const listening = host !== "0.0.0.0" && host !== "::" ? host : Deno.networkInterfaces()
-    .find(({ family, address }) => family === "IPv4" && !address.startsWith("127."))?.address ?? "127.0.0.1";
-  return `nats://${listening.includes(":") ? `[${listening}]` : listening}:${port}`;
+/** The address of a server: the first of these hosts, or one that its certificate covers. */
+function addressFor(hosts: readonly string[], port: number, certificate: Certificate | undefined): string {
+  const host = certificate === undefined ? hosts[0] as string : nameFor(certificate, hosts);
+  return `${certificate === undefined ? "nats" : "tls"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-async function probe(keys: ProjectKeys, servers: string, signal: AbortSignal): Promise<void> {
-  await using bus = await openBus({ servers, creds: keys.hubCreds(), reconnect: false, timeoutMs: 2_000, signal });
+/** Where other machines reach this one: what it listens on, or its first address that is not its own alone. */
+function outsideHost(host: string): string {
+  if (host !== "0.0.0.0" && host !== "::") return host;
+  return Deno.networkInterfaces().find(({ family, address }) => family === "IPv4" && !address.startsWith("127."))
+    ?.address ?? "127.0.0.1";
+}
+
+/** Where this machine reaches itself. */
+function insideHosts(url: string): string[] {
+  const host = new URL(url).hostname.replaceAll(/[[\]]/g, "");
+  return isLoopback(host) ? [host, "localhost"] : [host];
+}
+
+/** How a hub's own parts reach its server: at this machine's own address, whatever name the certificate was made out to. */
+function ownTls(certificate: Certificate | undefined): { tls?: TlsOptions } {
+  if (certificate === undefined) return {};
+  const { ca, names: [name = ""] } = certificate;
+  return { tls: { name, ...(ca === undefined ? {} : { ca }) } };
+}
+
+async function probe(keys: ProjectKeys, options: Pick<ConnectOptions, "servers" | "tls" | "signal">): Promise<void> {
+  await using bus = await openBus({ ...options, creds: keys.hubCreds(), reconnect: false, timeoutMs: 2_000 });
   await assertJetStream(bus);
 }
 

@@ -15,6 +15,8 @@ export interface Certificates extends AsyncDisposable {
   readonly server: { readonly cert: string; readonly key: string };
   /** Paths for a server called elsewhere.test. */
   readonly elsewhere: { readonly cert: string; readonly key: string };
+  /** Paths for every server below example.test. */
+  readonly wild: { readonly cert: string; readonly key: string };
   /** PEMs for a client. */
   readonly client: { readonly cert: string; readonly key: string };
 }
@@ -30,6 +32,7 @@ export async function makeCertificates(): Promise<Certificates> {
   await openssl(dir, [...selfSigned, "-subj", subject, "-out", "ca.pem"]);
   await issue(dir, "server", "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n");
   await issue(dir, "elsewhere", "subjectAltName=DNS:elsewhere.test\nextendedKeyUsage=serverAuth\n");
+  await issue(dir, "wild", "subjectAltName=DNS:*.example.test\nextendedKeyUsage=serverAuth\n");
   await issue(dir, "client", "subjectAltName=DNS:client\nextendedKeyUsage=clientAuth\n");
   const read = (name: string) => Deno.readTextFile(file(name));
   return {
@@ -37,6 +40,7 @@ export async function makeCertificates(): Promise<Certificates> {
     caFile: file("ca.pem"),
     server: { cert: file("server.pem"), key: file("server.key") },
     elsewhere: { cert: file("elsewhere.pem"), key: file("elsewhere.key") },
+    wild: { cert: file("wild.pem"), key: file("wild.key") },
     client: { cert: await read("client.pem"), key: await read("client.key") },
     [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
   };

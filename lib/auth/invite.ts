@@ -1,5 +1,6 @@
 /** Invitations: a token that lets one machine or person ask for a credential, once, for a short time. */
 import * as v from "valibot";
+import { authoritiesFrom, authoritiesOf } from "./certificate.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { Id } from "../protocol/id.ts";
 import { formatCreds } from "./creds.ts";
@@ -41,15 +42,17 @@ export type JoinReply = v.InferOutput<typeof JoinReply>;
 
 const PREFIX = "xtask_join_";
 
-/** A new invitation, and its token, which is shown once and kept nowhere. */
+/** A new invitation, and its token, which is shown once and kept nowhere. With `ca` it says whom to trust as well. */
 export function createInvitation(
   keys: ProjectKeys,
-  { role, expiresAt }: { role: InviteRole; expiresAt: number },
+  { role, expiresAt, ca }: { role: InviteRole; expiresAt: number; ca?: string },
 ): { readonly invitation: Invitation; readonly token: string } {
   const id = `join-${crypto.randomUUID().slice(0, 13)}`;
   const key = generateNkey("user");
   const jwt = keys.issue({ role: "join", name: id, publicKey: key.publicKey, expiresAt });
-  return { invitation: { id, role, expiresAt }, token: `${PREFIX}${key.seed}.${jwt}` };
+  // The JWT last: it notices where the end is missing.
+  const words = [key.seed, ...(ca === undefined ? [] : authoritiesOf(ca)), jwt];
+  return { invitation: { id, role, expiresAt }, token: `${PREFIX}${words.join(".")}` };
 }
 
 /** A token that has been read. */
@@ -59,7 +62,12 @@ export interface Token {
   readonly creds: string;
   /** Milliseconds since 1970. */
   readonly expiresAt: number;
+  /** PEM of the authorities that vouch for the hub, where it does not rely on those that systems know. */
+  readonly ca?: string;
 }
+
+/** Words of a JWT. */
+const JWT_WORDS = 3;
 
 /**
  * Reads a token.
@@ -73,13 +81,16 @@ export function readToken(text: string, now: number): Token {
       details: ["paste the whole line that `xtask auth invite` printed"],
       cause,
     });
-  if (!text.trim().startsWith(PREFIX) || seed === undefined || rest.length !== 3) throw wrong();
-  const jwt = rest.join(".");
+  if (!text.trim().startsWith(PREFIX) || seed === undefined || rest.length < JWT_WORDS) throw wrong();
+  const jwt = rest.slice(-JWT_WORDS).join(".");
+  const authorities = rest.slice(0, -JWT_WORDS);
   let claims: ReturnType<typeof decodeJwt>;
   let publicKey: string;
+  let ca: string;
   try {
     ({ publicKey } = nkeyFromSeed(seed));
     claims = decodeJwt(jwt);
+    ca = authoritiesFrom(authorities);
   } catch (cause) {
     throw wrong(cause);
   }
@@ -90,7 +101,8 @@ export function readToken(text: string, now: number): Token {
       details: ["ask for a new one: xtask auth invite"],
     });
   }
-  return { invitation: claims.name, creds: formatCreds(jwt, seed), expiresAt };
+  const trust = authorities.length === 0 ? {} : { ca };
+  return { invitation: claims.name, creds: formatCreds(jwt, seed), expiresAt, ...trust };
 }
 
 /** A key made here, and the request to have it vouched for. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { makeCertificates, OPENSSL } from "../../tests/certificates.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { parse } from "../protocol/parse.ts";
 import { decodeJwt } from "./jwt.ts";
@@ -10,12 +11,13 @@ import { nkeyFromSeed } from "./nkey.ts";
 const NOW = Date.UTC(2026, 0, 1);
 const LATER = NOW + 60_000;
 
-async function invited(role: "node" | "operator" = "node") {
+async function invited(role: "node" | "operator" = "node", ca?: string) {
   const dir = await Deno.makeTempDir();
   try {
     return createInvitation((await openKeyring(`${dir}/keyring.json`, ["acme"])).projects[0], {
       role,
       expiresAt: LATER,
+      ...(ca === undefined ? {} : { ca }),
     });
   } finally {
     await Deno.remove(dir, { recursive: true });
@@ -54,6 +56,25 @@ Deno.test("a token that was cut anywhere is refused", async () => {
     assert.throws(() => readToken(token.slice(0, length), NOW), { code: "invalid" });
     assert.throws(() => readToken(token.slice(token.length - length), NOW), { code: "invalid" });
   }
+});
+
+Deno.test({
+  name: "a token tells whom to trust, and one that was cut anywhere is refused",
+  ignore: !OPENSSL,
+  async fn() {
+    await using certificates = await makeCertificates();
+    await using others = await makeCertificates();
+    const ca = certificates.ca + others.ca;
+    const { token } = await invited("node", ca);
+    assert.equal(readToken(token, NOW).ca, ca);
+    assert.match(token, /^[A-Za-z0-9_.-]+$/);
+    for (let length = 0; length < token.length; length++) {
+      assert.throws(() => readToken(token.slice(0, length), NOW), { code: "invalid" });
+    }
+    const [seed, first = "", ...rest] = token.split(".");
+    const spoilt = [seed, first.slice(0, -40), ...rest].join(".");
+    assert.throws(() => readToken(spoilt, NOW), { code: "invalid" });
+  },
 });
 
 Deno.test("a token of which any character was altered is refused, or means the very same", async () => {

@@ -32,6 +32,16 @@ export type Context = v.InferOutput<typeof Context>;
 /** An address as it may be shown. */
 export const withoutPassword = (url: string): string => url.replaceAll(/\/\/[^@/]*@/g, "//");
 
+/** What belongs to a context. */
+export interface SaveOptions {
+  /** Text of the credential. */
+  readonly creds?: string;
+  /** PEM of the authorities that the server's certificate is checked against. */
+  readonly ca?: string | undefined;
+  /** Becomes the current one only where there is none. */
+  readonly yielding?: boolean;
+}
+
 /** The contexts kept in a folder. */
 export interface Contexts {
   list(): Promise<Context[]>;
@@ -39,8 +49,8 @@ export interface Contexts {
   current(): Promise<string | undefined>;
   /** @throws {XtaskError} `not_found` */
   get(name: string): Promise<Context>;
-  /** Writes a context and its credential; it becomes the current one, or with `yielding` only where there is none. */
-  save(context: Omit<Context, "creds">, creds?: string, options?: { yielding?: boolean }): Promise<Context>;
+  /** Writes a context and what belongs to it; it becomes the current one. */
+  save(context: Omit<Context, "creds" | "ca">, options?: SaveOptions): Promise<Context>;
   use(name: string): Promise<void>;
   remove(name: string): Promise<void>;
 }
@@ -75,12 +85,17 @@ export function contextsIn(config: string): Contexts {
       return await Promise.all(names.sort().map(get));
     },
     current,
-    async save(context, creds, { yielding = false } = {}) {
+    async save(context, { creds, ca, yielding = false } = {}) {
       const path = file(context.name);
       await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-      const beside = `${folder}/${context.name}.creds`;
-      const saved: Context = creds === undefined ? context : { ...context, creds: beside };
-      if (creds !== undefined) await writeSecretFile(beside, creds);
+      const beside = { creds: `${folder}/${context.name}.creds`, ca: `${folder}/${context.name}.ca.pem` };
+      if (creds !== undefined) await writeSecretFile(beside.creds, creds);
+      if (ca !== undefined) await writeSecretFile(beside.ca, ca);
+      const saved: Context = {
+        ...context,
+        ...(creds === undefined ? {} : { creds: beside.creds }),
+        ...(ca === undefined ? {} : { ca: beside.ca }),
+      };
       await writeSecretFile(path, JSON.stringify(saved, undefined, 2));
       if (!yielding || await current() === undefined) await writeSecretFile(`${config}/context`, context.name);
       return saved;
@@ -90,9 +105,9 @@ export function contextsIn(config: string): Contexts {
       await writeSecretFile(`${config}/context`, name);
     },
     async remove(name) {
-      const { creds } = await get(name);
+      const { creds, ca } = await get(name);
       await Deno.remove(file(name));
-      if (creds?.startsWith(folder)) await Deno.remove(creds);
+      for (const path of [creds, ca]) if (path?.startsWith(folder)) await Deno.remove(path);
       if ((await read(`${config}/context`))?.trim() === name) await Deno.remove(`${config}/context`);
     },
   };

@@ -88,8 +88,9 @@ export const httpFlags = {
   },
   httpHost: optionalText("Address to serve them on; with TLS that of --host, else this machine alone", "HOST"),
   httpName: list("A name that people call this server by, as in its certificate", "NAME"),
-  tlsCert: optionalText("Serve them over TLS with this certificate (PEM)", "FILE"),
+  tlsCert: optionalText("Serve over TLS with this certificate (PEM); a hub also NATS and its leaf nodes", "FILE"),
   tlsKey: optionalText("The certificate's key (PEM)", "FILE"),
+  tlsCa: optionalText("Its authority (PEM), where systems do not know it; who joins the hub is told of it", "FILE"),
 } as const;
 
 /** What of a stream is wanted. */

@@ -150,7 +150,7 @@ function summary(
       styled(state, stateStyle(state), shell.color),
       result?.exitCode === undefined ? "-" : String(result.exitCode),
       result === undefined ? "-" : duration(result.durationMs),
-      result === undefined ? "-" : `${result.output.lines} lines`,
+      result === undefined ? "-" : result.output.lines === 1 ? "1 line" : `${result.output.lines} lines`,
       error?.message ?? "",
     ];
   });

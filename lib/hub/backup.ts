@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import * as v from "valibot";
 import { type Keyring, openKeyring, type ProjectKeys } from "../auth/keyring.ts";
 import { type Bus, openBus } from "../nats/bus.ts";
+import type { TlsOptions } from "../nats/connect.ts";
 import { goingOnAfter, restore, snapshot, StreamBackup, streamNames } from "../nats/snapshot.ts";
 import { STREAM } from "../nats/streams.ts";
 import { writeSecretFile } from "../os/secret_file.ts";
@@ -45,6 +46,7 @@ export interface BackUpOptions {
   readonly keys: string;
   /** Where its server is reached. */
   readonly servers: string;
+  readonly tls?: TlsOptions;
   /** The folder to write; it must not be there yet, and is there only when it is whole. */
   readonly folder: string;
   /** Hears how far it is. */
@@ -56,7 +58,7 @@ export interface BackUpOptions {
  *
  * @throws {XtaskError} `conflict` where the folder is there already, `unavailable` where the hub does not answer
  */
-export async function backUp({ keys, servers, folder, report }: BackUpOptions): Promise<Manifest> {
+export async function backUp({ keys, servers, tls, folder, report }: BackUpOptions): Promise<Manifest> {
   if (await Deno.stat(folder).then(() => true, () => false)) {
     throw new XtaskError("conflict", `${folder} is there already`, {
       details: ["name a folder that is not there yet"],
@@ -70,7 +72,8 @@ export async function backUp({ keys, servers, folder, report }: BackUpOptions): 
     const at = new Date().toISOString();
     const projects: Manifest["projects"] = [];
     for (const project of keyring.projects) {
-      await using bus = await openBus({ servers, creds: project.hubCreds(), name: "xtask backup", reconnect: false });
+      const creds = project.hubCreds();
+      await using bus = await openBus({ servers, creds, name: "xtask backup", reconnect: false, ...(tls && { tls }) });
       projects.push({ project: project.project, streams: await writeStreams(bus, project, unfinished, report) });
     }
     const manifest: Manifest = { format: 1, version: VERSION, at, keysSha256: sha256Of(text), projects };

@@ -44,6 +44,8 @@ export interface HubOptions {
   readonly address: string;
   /** Where leaf nodes connect; undefined where none can. */
   readonly leafPort?: number | undefined;
+  /** PEM of the authorities that vouch for the address, for those who join. */
+  readonly ca?: string | undefined;
   readonly now?: () => number;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
@@ -201,7 +203,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   })();
 
   const invite = async (role: Invitation["role"]) => {
-    const { invitation, token } = createInvitation(keys, { role, expiresAt: now() + INVITE_MS });
+    const { invitation, token } = createInvitation(keys, {
+      role,
+      expiresAt: now() + INVITE_MS,
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+    });
     await invites.put(invitation.id, invitation);
     return { token, expiresAt: invitation.expiresAt };
   };

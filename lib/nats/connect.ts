@@ -20,22 +20,12 @@ import { XtaskError } from "../protocol/error.ts";
 import { isId } from "../protocol/id.ts";
 import { parseAddresses } from "./address.ts";
 import { natsError } from "./error.ts";
+import type { TlsOptions } from "./link.ts";
 import { DenoTransport } from "./transport.ts";
 
 export { natsError } from "./error.ts";
+export type { TlsOptions } from "./link.ts";
 export type { NatsConnection };
-
-/** TLS beyond what the address says. Giving any of it demands TLS. */
-export interface TlsOptions {
-  /** PEM of a certificate authority to trust beside the system's. */
-  readonly ca?: string;
-  /** PEM of this client's certificate, for servers that ask for one. Needs `key` and `handshakeFirst`. */
-  readonly cert?: string;
-  /** PEM of the certificate's key. */
-  readonly key?: string;
-  /** TLS from the first byte, for servers with `handshake_first`. @default {false} */
-  readonly handshakeFirst?: boolean;
-}
 
 /** How {@linkcode connect} connects. */
 export interface ConnectOptions {

@@ -13,12 +13,15 @@ export interface JoinOptions {
   readonly name: string;
   /** Whether it is for the link of a leaf node. */
   readonly leaf?: boolean;
+  /** In place of the one that the token names. */
   readonly tlsCa?: string;
 }
 
 /** A credential that was asked for with a token: the text of a creds file, whose key was made here. */
 export interface Joined extends Omit<JoinReply, "jwt"> {
   readonly creds: string;
+  /** PEM of the authorities that vouched for the hub, to be asked for from now on. */
+  readonly ca?: string;
 }
 
 /**
@@ -30,18 +33,20 @@ export async function join(
   { servers, token, name, leaf = false, tlsCa }: JoinOptions,
   signal?: AbortSignal,
 ): Promise<Joined> {
-  const { invitation, creds } = readToken(token, Date.now());
+  const read = readToken(token, Date.now());
+  const { invitation, creds } = read;
+  const ca = tlsCa ?? read.ca;
   await using bus = await openBus({
     servers,
     creds,
     name: "xtask join",
     inboxPrefix: inboxPrefix(invitation),
     reconnect: false,
-    ...(tlsCa === undefined ? {} : { tls: { ca: tlsCa } }),
+    ...(ca === undefined ? {} : { tls: { ca } }),
     ...(signal === undefined ? {} : { signal }),
   });
   const { request, seed } = createJoinRequest(invitation, name, { leaf });
   const answer = await bus.request(joinSubject(invitation), JSON.stringify(request));
   const { jwt, ...about } = parseJson(JoinReply, answer.text(), "answer to the join request");
-  return { ...about, creds: formatCreds(jwt, seed) };
+  return { ...about, creds: formatCreds(jwt, seed), ...(ca === undefined ? {} : { ca }) };
 }

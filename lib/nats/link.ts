@@ -1,9 +1,23 @@
 /** Opening a connection to a NATS server up to where the client may speak: TCP, the server's greeting, TLS. */
 import { Buffer } from "node:buffer";
-import { extractProtocolMessage, type Server, type TlsOptions } from "@nats-io/nats-core/internal";
+import { extractProtocolMessage, type Server } from "@nats-io/nats-core/internal";
 import * as v from "valibot";
 import { XtaskError } from "../protocol/error.ts";
 import { parseJson } from "../protocol/parse.ts";
+
+/** TLS beyond what the address says. Giving any of it demands TLS. */
+export interface TlsOptions {
+  /** PEM of a certificate authority to trust beside the system's. */
+  readonly ca?: string;
+  /** The name that the server's certificate was made out to, where it is not the address's. */
+  readonly name?: string;
+  /** PEM of this client's certificate, for servers that ask for one. Needs `key` and `handshakeFirst`. */
+  readonly cert?: string;
+  /** PEM of the certificate's key. */
+  readonly key?: string;
+  /** TLS from the first byte, for servers with `handshake_first`. @default {false} */
+  readonly handshakeFirst?: boolean;
+}
 
 /** An open connection on which the server has spoken. */
 export interface Link {
@@ -62,7 +76,7 @@ async function open(server: Server, tls: TlsOptions | undefined, signal: AbortSi
     signal.throwIfAborted();
     return conn;
   };
-  const name = tlsName || hostname;
+  const name = tls?.name ?? (tlsName || hostname);
   const { ca, cert, key, handshakeFirst = false } = tls ?? {};
   const trust = ca === undefined ? {} : { caCerts: [ca] };
 

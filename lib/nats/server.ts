@@ -2,6 +2,7 @@
 import { XtaskError } from "../protocol/error.ts";
 import { pause } from "../os/pause.ts";
 import { endProcesses, MARK } from "../os/processes.ts";
+import { writeSecretFile } from "../os/secret_file.ts";
 
 /** Options of {@linkcode startServer}. */
 export interface ServerOptions {
@@ -14,6 +15,8 @@ export interface ServerOptions {
   readonly port: number;
   /** Where leaf nodes connect; undefined for none. 0 takes any free port. */
   readonly leafPort?: number;
+  /** PEM texts: with them all its ports speak TLS alone. */
+  readonly tls?: { readonly cert: string; readonly key: string };
   /** Its configuration, but for address and ports, which are settled here: see server_config.ts. */
   readonly config: Record<string, unknown>;
   /** Whether the server answers as it should; rejects while it does not. */
@@ -36,6 +39,11 @@ const START_MS = 20_000;
 const RESTART_MS = { min: 250, max: 10_000 };
 /** A server that ran for this long was sound: the next death starts at the shortest pause again. */
 const SOUND_MS = 60_000;
+
+const CERT_FILE = "tls.pem";
+const KEY_FILE = "tls-key.pem";
+/** Seconds for a handshake. The default of two is short for a machine that is busy. */
+const TLS_S = 5;
 
 /** The mark of the server of a home. Encoded, since what lists processes may show nothing but ASCII. */
 export function serverMark(home: string): string {
@@ -83,7 +91,7 @@ export async function startServer(options: ServerOptions, signal?: AbortSignal):
   })();
   supervised.catch(failure.reject);
   return {
-    url: `nats://${urlHost(options.host)}:${ports.port}`,
+    url: urlOf(options, ports.port),
     port: ports.port,
     leafPort: ports.leafPort,
     get pid() {
@@ -115,8 +123,12 @@ async function launch(
   mark: string,
   signal: AbortSignal | undefined,
 ): Promise<Running> {
-  const { program, home, host, probe } = options;
+  const { program, home, probe } = options;
   const logPath = `${home}/nats-server.log`;
+  if (options.tls !== undefined) {
+    await Deno.writeTextFile(`${home}/${CERT_FILE}`, options.tls.cert);
+    await writeSecretFile(`${home}/${KEY_FILE}`, options.tls.key);
+  }
   await Deno.writeTextFile(`${home}/nats-server.conf`, configOf(options, wanted), { mode: 0o600 });
   await Deno.writeTextFile(logPath, "");
   let child: Deno.ChildProcess;
@@ -143,7 +155,7 @@ async function launch(
     const ports = await portsOf(home, logPath, child.pid, options.leafPort !== undefined);
     if (ports !== undefined) {
       try {
-        await probe(`nats://${urlHost(host)}:${ports.port}`, within);
+        await probe(urlOf(options, ports.port), within);
         return { child, ports };
       } catch (error) {
         reason = error;
@@ -194,19 +206,28 @@ async function whyNot(logPath: string, { port, leafPort }: Ports, reason: unknow
 }
 
 /** JSON is valid in the server's configuration language, so nothing can break out of a value. */
-function configOf({ home, host, leafPort, config }: ServerOptions, wanted: Ports): string {
+function configOf({ home, host, leafPort, tls, config }: ServerOptions, wanted: Ports): string {
   const free = (port: number) => port === 0 ? -1 : port;
+  const secured = tls === undefined
+    ? {}
+    : { tls: { cert_file: `${home}/${CERT_FILE}`, key_file: `${home}/${KEY_FILE}`, timeout: TLS_S } };
   const whole = {
     host,
     port: free(wanted.port),
     ports_file_dir: `${home}/ports`,
+    ...secured,
     ...config,
     // Not advertised: a leaf must keep to the address it was given, which may be a proxy's.
     ...(leafPort === undefined
       ? {}
-      : { leafnodes: { host, port: free(wanted.leafPort ?? leafPort), no_advertise: true } }),
+      : { leafnodes: { host, port: free(wanted.leafPort ?? leafPort), no_advertise: true, ...secured } }),
   };
   return JSON.stringify(whole, undefined, 2);
+}
+
+/** Where this machine reaches it. */
+function urlOf({ host, tls }: ServerOptions, port: number): string {
+  return `${tls === undefined ? "nats" : "tls"}://${urlHost(host)}:${port}`;
 }
 
 function urlHost(host: string): string {

@@ -16,7 +16,9 @@ for (const { name } of [...Deno.readDirSync(FOLDER)].filter((entry) => entry.nam
     await copyProject(cwd);
     if (nodes.length > 0) {
       const { up } = stack.use(await startFleet({ nodes }));
-      await contextsIn(`${home}/config`).save({ name: "local", url: up.server.url, project: "default" }, up.adminCreds);
+      await contextsIn(`${home}/config`).save({ name: "local", url: up.server.url, project: "default" }, {
+        creds: up.adminCreds,
+      });
     }
     // All that differs is told at once: a changed word often stands in several places.
     const differing: string[] = [];

@@ -6,6 +6,7 @@ import { parse } from "../../protocol/parse.ts";
 import { join as joinHub } from "../../system.ts";
 import { withoutPassword } from "../contexts.ts";
 import type { Shell } from "../shell.ts";
+import { readPem } from "./http.ts";
 import { styled, table } from "../terminal.ts";
 import type { FleetFlags } from "./nodes.ts";
 
@@ -25,8 +26,11 @@ export async function invite(
     } that is to join; it works once, until ${invited.expiresAt}:`,
   );
   this.print(invited.command);
-  if (/--hub nats:\/\/(127\.|localhost|\[::1\])/.test(invited.command)) {
+  const [, scheme] = /--hub (nats|tls):\/\/(?:127\.|localhost|\[::1\])/.exec(invited.command) ?? [];
+  if (scheme === "nats") {
     this.note("The hub listens on this machine alone; for others start it with: xtask up --host 0.0.0.0");
+  } else if (scheme === "tls") {
+    this.note("The hub's certificate is for this machine alone; others need one with a name that they reach it by");
   }
 }
 
@@ -42,12 +46,12 @@ export interface JoinFlags {
 /** Uses an invitation as a person: makes a key here, has it vouched for, and keeps a context. */
 export async function join(this: Shell, { hub, name, as, ca, json }: JoinFlags, token: string): Promise<void> {
   const user = parse(Id, name ?? nodeIdFromHostname(this.env.USER ?? this.env.USERNAME ?? "user"), "user id");
-  const tlsCa = ca === undefined ? {} : { tlsCa: await Deno.readTextFile(ca) };
-  const { creds, project, role } = await joinHub({ servers: hub, token, name: user, ...tlsCa });
+  const given = ca === undefined ? {} : { tlsCa: await readPem(ca) };
+  const { creds, project, role, ca: trusted } = await joinHub({ servers: hub, token, name: user, ...given });
   if (role === "node") {
     throw new XtaskError("invalid", "This token invites a machine", { details: ["use: xtask agent --join"] });
   }
-  const context = await this.contexts.save({ name: as, url: hub, project, ...(ca === undefined ? {} : { ca }) }, creds);
+  const context = await this.contexts.save({ name: as, url: hub, project }, { creds, ca: trusted });
   if (json) this.print(JSON.stringify(context));
   else this.print(`Joined project ${project} as ${user}; context '${as}' is now the current one. See: xtask nodes`);
 }

@@ -10,9 +10,10 @@ const LOCAL = "local";
 
 /** Writes a backup of this machine's hub into a new folder. */
 export async function backup(this: Shell, { json }: { readonly json: boolean }, folder: string): Promise<void> {
-  const { url } = await this.context(LOCAL);
+  const { url, ca } = await this.context(LOCAL);
   const report = (line: string) => json ? undefined : this.note(line);
-  const manifest = await backUp({ keys: `${this.paths.data}/hub/keys.json`, servers: url, folder, report });
+  const tls = ca === undefined ? {} : { tls: { ca: await Deno.readTextFile(ca) } };
+  const manifest = await backUp({ keys: `${this.paths.data}/hub/keys.json`, servers: url, ...tls, folder, report });
   if (json) return this.print(JSON.stringify(summaryOf(manifest, folder)));
   this.print(
     `Backed up to ${folder}: ${messagesOf(manifest)} messages of ${projectsOf(manifest)}, as of ${manifest.at}`,

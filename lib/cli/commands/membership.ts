@@ -13,6 +13,8 @@ import type { Shell } from "../shell.ts";
 export interface Membership {
   /** Text of its creds file. */
   readonly creds: string;
+  /** PEM of the authorities that the hub's certificate is checked against, beside those that the system knows. */
+  readonly ca?: string;
   readonly leaf?: LeafNodeOptions;
 }
 
@@ -53,20 +55,27 @@ export async function membershipOf(shell: Shell, joining: Joining): Promise<Memb
       details: ["on the hub's machine: xtask auth invite --role node", "then paste here the line that it prints"],
     });
   }
-  if (saved === undefined) return { creds };
+  const ca = joining.tlsCa ?? await readIfThere(caFile(joining));
+  const trusted = ca === undefined ? {} : { ca };
+  if (saved === undefined) return { creds, ...trusted };
   const { project, leafPort: port } = parseJson(Saved, saved, known);
-  return { creds, leaf: { project, port, natsServer: await assetPath(shell, "nats-server") } };
+  return { creds, ...trusted, leaf: { project, port, natsServer: await assetPath(shell, "nats-server") } };
 }
 
-async function joinHub({ servers, node, home, client, tlsCa }: Joining, token: string, known: string): Promise<void> {
-  const ca = tlsCa === undefined ? {} : { tlsCa };
+const caFile = ({ home, node }: Pick<Joining, "home" | "node">) => `${home}/${node}.ca.pem`;
+
+async function joinHub(joining: Joining, token: string, known: string): Promise<void> {
+  const { servers, node, home, client, tlsCa } = joining;
+  const given = tlsCa === undefined ? {} : { tlsCa };
   // Before the token is used up: whether what comes of it can be kept here, and belongs to nobody who runs.
   using _lock = await lockFolder(home, "An agent");
-  const { creds, role, project, leafPort } = await join({ servers, token, name: node, leaf: !client, ...ca });
+  const { creds, role, project, leafPort, ca } = await join({ servers, token, name: node, leaf: !client, ...given });
   if (role !== "node") {
     throw new XtaskError("invalid", `This token invites a person (${role})`, { details: ["use: xtask auth join"] });
   }
   await writeSecretFile(`${home}/${node}.creds`, creds);
+  if (ca !== undefined) await writeSecretFile(caFile(joining), ca);
+  else await Deno.remove(caFile(joining)).catch(unlessMissing);
   if (!client) await writeSecretFile(known, JSON.stringify({ project, leafPort }));
   else await Deno.remove(known).catch(unlessMissing);
 }

@@ -1,4 +1,5 @@
 /** `xtask up` and `xtask agent`: the processes that stay. */
+import { isLoopback } from "../../auth/certificate.ts";
 import type { Labels } from "../../protocol/node.ts";
 import { Labels as LabelsSchema } from "../../protocol/node.ts";
 import { Id, isId, nodeIdFromHostname } from "../../protocol/id.ts";
@@ -10,7 +11,7 @@ import { type Log, type NodeOptions, startNode, startUp, type Up } from "../../s
 import { assetPath } from "../assets.ts";
 import { openInBrowser } from "../browser.ts";
 import type { Shell } from "../shell.ts";
-import { type HttpFlags, httpOptions } from "./http.ts";
+import { certificateOf, type HttpFlags, httpOptions, readPem } from "./http.ts";
 import { membershipOf } from "./membership.ts";
 import { untilStopped } from "../signals.ts";
 import { styled } from "../terminal.ts";
@@ -38,6 +39,12 @@ export interface UpFlags extends NodeFlags, HttpFlags {
 /** Starts a hub and stays until it is told to stop. */
 export async function up(this: Shell, flags: UpFlags): Promise<void> {
   const { host, natsPort, leafPort, noAgent, json } = flags;
+  const certificate = await certificateOf(flags);
+  if (certificate === undefined && !isLoopback(host)) {
+    this.note(`NATS is served on ${host} without TLS: whoever can listen on the network can read commands and output,`);
+    this.note("  and whoever can change what is sent can run commands; credentials themselves are never sent");
+    this.note("  give --tls-cert and --tls-key, or let nodes come through a tunnel such as WireGuard or SSH");
+  }
   const options = await nodeOptions(this, flags);
   using stop = untilStopped(this);
   const running = await startUp({
@@ -47,7 +54,8 @@ export async function up(this: Shell, flags: UpFlags): Promise<void> {
     host,
     natsPort,
     leafPort,
-    http: { ...await httpOptions(this, flags, host), ...await knownToken(this) },
+    ...(certificate === undefined ? {} : { certificate }),
+    http: { ...await httpOptions(this, flags, { certificate, host }), ...await knownToken(this) },
     projects: (flags.project ?? []).map((id) => parse(Id, id, "project id")),
     agent: !noAgent,
   }, stop.signal);
@@ -56,8 +64,9 @@ export async function up(this: Shell, flags: UpFlags): Promise<void> {
   // The last one that is saved is the current one.
   for (const one of [...running.others, running]) {
     const name = one === running ? LOCAL : `${LOCAL}.${one.project}`;
-    const { server: { url }, http: { url: http }, token } = running;
-    await this.contexts.save({ name, url, http, token, project: one.project }, one.adminCreds);
+    const { address: url, http: { url: http }, token } = running;
+    const belonging = { creds: one.adminCreds, ca: certificate?.ca };
+    await this.contexts.save({ name, url, http, token, project: one.project }, belonging);
   }
   if (json) this.print(JSON.stringify(summaryOf(this, running, options.dir)));
   else this.print(summaryText(this, running, options.dir));
@@ -96,8 +105,8 @@ export async function agent(this: Shell, flags: AgentFlags): Promise<void> {
   const { node } = options;
   const home = `${this.paths.data}/agent`;
   using stop = untilStopped(this);
-  const ca = flags.ca === undefined ? {} : { tlsCa: await Deno.readTextFile(flags.ca) };
-  const { creds, leaf } = await membershipOf(this, { ...flags, servers, node, home, token: flags.join, ...ca });
+  const given = flags.ca === undefined ? {} : { tlsCa: await readPem(flags.ca) };
+  const { creds, ca, leaf } = await membershipOf(this, { ...flags, servers, node, home, token: flags.join, ...given });
   const late = setTimeout(() => this.note(`Waiting for the hub at ${servers} …`), PATIENCE_NOTE_MS);
   // A token is used by a person who waits; without one this is a machine coming up, whose hub may come up later.
   await using running = await startNode(
@@ -107,7 +116,7 @@ export async function agent(this: Shell, flags: AgentFlags): Promise<void> {
       servers,
       creds,
       patient: flags.join === undefined,
-      ...ca,
+      ...(ca === undefined ? {} : { tls: { ca } }),
       ...(leaf === undefined ? {} : { leaf }),
     },
     stop.signal,
@@ -116,7 +125,7 @@ export async function agent(this: Shell, flags: AgentFlags): Promise<void> {
   const { localAddress: url } = running;
   if (url !== undefined) {
     const project = leaf?.project ?? "default";
-    await this.contexts.save({ name: OWN, url, project, node }, undefined, { yielding: true });
+    await this.contexts.save({ name: OWN, url, project, node }, { yielding: true });
   }
   const { capabilities, tasks, slots } = running.record;
   if (flags.json) {
@@ -226,10 +235,10 @@ function logTo(shell: Shell, json: boolean): Log {
   };
 }
 
-function summaryOf(shell: Shell, { server, http, agent, project, others }: Up, dir: string) {
+function summaryOf(shell: Shell, { server, address, http, agent, project, others }: Up, dir: string) {
   return {
     type: "ready",
-    natsUrl: server.url,
+    natsUrl: address,
     leafPort: server.leafPort,
     httpUrl: http.url,
     loginUrl: http.loginLink(),

@@ -3,12 +3,13 @@ import * as v from "valibot";
 import { XtaskError } from "../../protocol/error.ts";
 import { parseJson } from "../../protocol/parse.ts";
 import { type Log, startPage } from "../../system.ts";
+import { askPage, type PageAnswer } from "../ask_page.ts";
 import { openInBrowser } from "../browser.ts";
 import { type Context, withoutPassword } from "../contexts.ts";
 import type { Shell } from "../shell.ts";
 import { untilStopped } from "../signals.ts";
 import { styled } from "../terminal.ts";
-import { type HttpFlags, httpOptions } from "./http.ts";
+import { certificateOf, type HttpFlags, httpOptions } from "./http.ts";
 import type { FleetFlags } from "./nodes.ts";
 
 /** Flags of `xtask ui`. */
@@ -47,11 +48,11 @@ export async function ui(this: Shell, flags: UiFlags): Promise<void> {
 }
 
 /** A new login link of the page that belongs to the context; undefined where there is none that answers. */
-async function linkOf({ http, token }: Context): Promise<v.InferOutput<typeof Link> | undefined> {
+async function linkOf({ http, token, ca }: Context): Promise<v.InferOutput<typeof Link> | undefined> {
   if (http === undefined || token === undefined) return undefined;
-  let answer: Response;
+  let answer: PageAnswer;
   try {
-    answer = await fetch(`${http}/api/v1/login-links`, {
+    answer = await askPage({ http, ...(ca === undefined ? {} : { ca }) }, "/api/v1/login-links", {
       method: "POST",
       headers: { authorization: `Bearer ${token}` },
       signal: AbortSignal.timeout(LINK_MS),
@@ -62,9 +63,9 @@ async function linkOf({ http, token }: Context): Promise<v.InferOutput<typeof Li
     // Nobody listens there any more: the page can be served from here.
     return undefined;
   }
-  const text = await answer.text();
-  if (answer.status === 201) return parseJson(Link, text, "login link");
-  if (answer.status !== 401) return undefined;
+  const { status, text } = answer;
+  if (status === 201) return parseJson(Link, text, "login link");
+  if (status !== 401) return undefined;
   throw new XtaskError("unauthenticated", `The page at ${http} does not know this token`, {
     details: ["its hub was set up anew: start xtask up again, or use another --context", "or serve one here: --serve"],
   });
@@ -93,7 +94,7 @@ async function servePage(shell: Shell, context: Context, flags: UiFlags): Promis
   using stop = untilStopped(shell);
   await using fleet = await shell.connect(flags.context, stop.signal);
   await using page = await startPage({
-    ...await httpOptions(shell, flags),
+    ...await httpOptions(shell, flags, { certificate: await certificateOf(flags) }),
     projects: [{ project: context.project, fleet }],
     unready: () => fleet.bus.up ? [] : ["the hub cannot be reached"],
     log: logTo(shell, json),

@@ -5,6 +5,7 @@ import { NodeRecord } from "../../protocol/node.ts";
 import { parseJson } from "../../protocol/parse.ts";
 import { statusSubject } from "../../protocol/subjects.ts";
 import { VERSION } from "../../protocol/version.ts";
+import { askPage } from "../ask_page.ts";
 import { type Context, withoutPassword } from "../contexts.ts";
 import type { Shell } from "../shell.ts";
 import { duration } from "../terminal.ts";
@@ -51,7 +52,7 @@ export async function hubFindings(shell: Shell, name: string | undefined): Promi
       advice: details[0] ?? "see: xtask context",
     }];
   }
-  const { http, node } = context;
+  const { http, ca, node } = context;
   const where = `${withoutPassword(context.url)} (context ${context.name})`;
   if (node !== undefined) return await linkFindings(shell, context, node);
   try {
@@ -66,7 +67,7 @@ export async function hubFindings(shell: Shell, name: string | undefined): Promi
       { what: "hub", state: "ok", found, data: { roundTripMs, nodes: nodes.length } },
       ...version(health),
       clock(health),
-      ...(http === undefined ? [] : [await page(http)]),
+      ...(http === undefined ? [] : [await page({ http, ...(ca === undefined ? {} : { ca }) })]),
     ];
   } catch (thrown) {
     const { code, message, details: [reason = ""] } = XtaskError.from(thrown);
@@ -105,13 +106,13 @@ const wrong = (found: string, advice: string): Finding => ({ what: "hub", state:
 const PAGE_MS = 3_000;
 
 /** Commands go by NATS, so a machine that cannot reach the page lacks nothing but the page. */
-async function page(url: string): Promise<Finding> {
+async function page(where: Parameters<typeof askPage>[0]): Promise<Finding> {
   const what = "page";
+  const { http: url } = where;
   try {
-    const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(PAGE_MS) });
-    await answer.body?.cancel();
-    if (answer.ok) return { what, state: "ok", found: `${url} answers` };
-    return { what, state: "note", found: `${url} answers ${answer.status}`, advice: "is that the hub's address?" };
+    const { status } = await askPage(where, "/healthz", { signal: AbortSignal.timeout(PAGE_MS) });
+    if (status === 200) return { what, state: "ok", found: `${url} answers` };
+    return { what, state: "note", found: `${url} answers ${status}`, advice: "is that the hub's address?" };
   } catch {
     // For whatever reason: it may be meant for the hub's own machine alone, as it is by default.
     const advice = "needed only to see the page, not for commands";
