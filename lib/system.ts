@@ -1,6 +1,6 @@
 /** The composition root: the only file that builds everything. Tests build from it too. */
 import { type Agent, startAgent } from "./agent/agent.ts";
-import { assertTrusted, type Certificate, isLoopback, nameFor } from "./auth/certificate.ts";
+import { assertTrusted, type Certificate } from "./auth/certificate.ts";
 import { formatCreds } from "./auth/creds.ts";
 import { openKeyring, type ProjectKeys } from "./auth/keyring.ts";
 import { generateNkey } from "./auth/nkey.ts";
@@ -14,6 +14,7 @@ import { type Http, startHttp } from "./http/start.ts";
 import { type Hub, startHub } from "./hub/hub.ts";
 import { type Bus, openBus } from "./nats/bus.ts";
 import type { ConnectOptions, TlsOptions } from "./nats/connect.ts";
+import { addressElsewhere, addressHere, ownTls } from "./nats/own_address.ts";
 import { type Server, startServer } from "./nats/server.ts";
 import { startLeaf } from "./nats/leaf.ts";
 import { hubConfig } from "./nats/server_config.ts";
@@ -178,7 +179,7 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
     ...first,
     others: rest,
     server,
-    address: addressFor(insideHosts(server.url), server.port, certificate),
+    address: addressHere(server, certificate),
     http,
     token,
     agent,
@@ -207,7 +208,7 @@ async function startProject(
     await startHub({
       bus,
       keys,
-      address: addressFor([outsideHost(host)], server.port, certificate),
+      address: addressElsewhere(host, server.port, certificate),
       leafPort: server.leafPort,
       ca: certificate?.ca,
       log: (level, message) => log(`hub ${keys.project}`, level, message),
@@ -343,32 +344,6 @@ export async function startNode(options: AgentNodeOptions, signal?: AbortSignal)
     drain: (within) => agent.drain(within),
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
-}
-
-/** The address of a server: the first of these hosts, or one that its certificate covers. */
-function addressFor(hosts: readonly string[], port: number, certificate: Certificate | undefined): string {
-  const host = certificate === undefined ? hosts[0] as string : nameFor(certificate, hosts);
-  return `${certificate === undefined ? "nats" : "tls"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-/** Where other machines reach this one: what it listens on, or its first address that is not its own alone. */
-function outsideHost(host: string): string {
-  if (host !== "0.0.0.0" && host !== "::") return host;
-  return Deno.networkInterfaces().find(({ family, address }) => family === "IPv4" && !address.startsWith("127."))
-    ?.address ?? "127.0.0.1";
-}
-
-/** Where this machine reaches itself. */
-function insideHosts(url: string): string[] {
-  const host = new URL(url).hostname.replaceAll(/[[\]]/g, "");
-  return isLoopback(host) ? [host, "localhost"] : [host];
-}
-
-/** How a hub's own parts reach its server: at this machine's own address, whatever name the certificate was made out to. */
-function ownTls(certificate: Certificate | undefined): { tls?: TlsOptions } {
-  if (certificate === undefined) return {};
-  const { ca, names: [name = ""] } = certificate;
-  return { tls: { name, ...(ca === undefined ? {} : { ca }) } };
 }
 
 async function probe(keys: ProjectKeys, options: Pick<ConnectOptions, "servers" | "tls" | "signal">): Promise<void> {
