@@ -123,6 +123,7 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
   let told: Promise<void> = Promise.resolve();
   // Until the hub runs there is nobody to tell of the server's troubles.
   let alert = (_message: string): Promise<void> => Promise.resolve();
+  const started: Started[] = [];
   const server = stack.use(
     await startServer({
       program: options.natsServer,
@@ -136,14 +137,22 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
       onChange: ({ state, reason }) => {
         log("server", state === "died" ? "error" : "info", reason);
         if (state !== "restarted") return;
-        told = alert("nats-server died and was started again").catch((error) =>
+        told = alert(`nats-server died and was started again: ${reason}`).catch((error) =>
           log("hub", "error", `the alert is lost: ${(error as Error).message}`)
         );
+      },
+      onStore(reason) {
+        if (reason !== undefined) log("server", "error", `its store cannot be written: ${reason}`);
+        for (const { hub } of started) hub.storeTrouble(reason);
       },
     }, signal),
   );
   const [own, ...others] = keyring.projects;
-  const begin = async (keys: ProjectKeys) => stack.use(await startProject(keys, { ...options, server }, signal));
+  const begin = async (keys: ProjectKeys) => {
+    const project = stack.use(await startProject(keys, { ...options, server, home: folder }, signal));
+    started.push(project);
+    return project;
+  };
   const first = await begin(own);
   const rest: Started[] = [];
   for (const keys of others) rest.push(await begin(keys));
@@ -196,7 +205,9 @@ interface Started extends UpProject, Project, AsyncDisposable {}
 
 async function startProject(
   keys: ProjectKeys,
-  { server, host, certificate, log }: Pick<UpOptions, "host" | "certificate" | "log"> & { readonly server: Server },
+  { server, home, host, certificate, log }: Pick<UpOptions, "home" | "host" | "certificate" | "log"> & {
+    readonly server: Server;
+  },
   signal: AbortSignal | undefined,
 ): Promise<Started> {
   await using stack = new AsyncDisposableStack();
@@ -211,6 +222,7 @@ async function startProject(
       address: addressElsewhere(host, server.port, certificate),
       leafPort: server.leafPort,
       ca: certificate?.ca,
+      store: home,
       log: (level, message) => log(`hub ${keys.project}`, level, message),
     }),
   );
@@ -298,6 +310,7 @@ export interface RunningNode extends Agent {
 export async function startNode(options: AgentNodeOptions, signal?: AbortSignal): Promise<RunningNode> {
   const { servers, creds, node, home, tls, leaf, log, alsoProtected = () => [] } = options;
   await using stack = new AsyncDisposableStack();
+  let storeTrouble: string | undefined;
   const own = leaf === undefined ? undefined : stack.use(
     await startLeaf({
       ...options,
@@ -306,6 +319,10 @@ export async function startNode(options: AgentNodeOptions, signal?: AbortSignal)
       leafPort: leaf.port,
       ...(tls?.ca === undefined ? {} : { tlsCa: tls.ca }),
       onChange: ({ state, reason }) => log("server", state === "died" ? "error" : "info", reason),
+      onStore(reason) {
+        if (reason !== undefined) log("server", "error", `its store cannot be written: ${reason}`);
+        storeTrouble = reason;
+      },
     }, signal),
   );
   const bus = stack.use(
@@ -329,6 +346,7 @@ export async function startNode(options: AgentNodeOptions, signal?: AbortSignal)
     await startAgent({
       ...options,
       bus,
+      storeTrouble: () => storeTrouble,
       protectedPids: () => [Deno.pid, ...above, ...(own === undefined ? [] : [own.pid]), ...alsoProtected()],
       log: (level, message) => log(`agent ${node}`, level, message),
     }),

@@ -2,6 +2,7 @@
 import type { Capability } from "../capability/define.ts";
 import type { Bus } from "../nats/bus.ts";
 import { DRAIN_MS } from "../protocol/limits.ts";
+import { type Trouble, TROUBLE_CHARS_MAX } from "../protocol/metrics.ts";
 import type { Labels, NodeRecord } from "../protocol/node.ts";
 import { VERSION } from "../protocol/version.ts";
 import { openDoor } from "./door.ts";
@@ -36,6 +37,8 @@ export interface AgentSettings {
   readonly dir: string;
   readonly labels: Labels;
   readonly slots: number;
+  /** Why the store of the node's own server cannot be written. */
+  readonly storeTrouble?: () => string | undefined;
   readonly hostname: string;
   readonly now?: () => number;
   /** Hears what the agent has to say: one line. */
@@ -180,9 +183,10 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
   machine.startMetrics({
     bus,
     record: () => self.record(),
-    dir,
+    folders: [dir],
     runs: counts,
     backlogBytes,
+    troubles: () => troublesOf(journal.trouble, options.storeTrouble?.()),
     now,
     signal: stop.signal,
   });
@@ -211,6 +215,12 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
       await owned[Symbol.asyncDispose]();
     },
   };
+}
+
+function troublesOf(journal: string | undefined, store: string | undefined): Trouble[] {
+  const told = (of: Trouble["of"], reason: string | undefined): Trouble[] =>
+    reason === undefined ? [] : [{ of, reason: reason.slice(0, TROUBLE_CHARS_MAX) }];
+  return [...told("journal", journal), ...told("store", store)];
 }
 
 async function tellRecovered(ids: readonly string[], reporter: Reporter): Promise<void> {

@@ -66,6 +66,7 @@ export class Journal implements Disposable {
   readonly #now: () => number;
   #pending: Write[] = [];
   #flushing = false;
+  #trouble: string | undefined;
 
   /**
    * Opens or makes the journal.
@@ -92,6 +93,11 @@ export class Journal implements Disposable {
         cause,
       });
     }
+  }
+
+  /** Why nothing could be written when it was tried last. */
+  get trouble(): string | undefined {
+    return this.#trouble;
   }
 
   /** Records a run before anything of it starts. Resolves when that is on disk. */
@@ -214,9 +220,11 @@ export class Journal implements Disposable {
         details: ["free some space on the node's disk"],
         cause,
       });
+      this.#trouble = (cause as Error).message;
       for (const { reject } of writes) reject(error);
       return;
     }
+    this.#trouble = undefined;
     for (const { resolve } of writes) resolve();
   }
 

@@ -92,6 +92,6 @@ export function machineHere(options: MachineOptions): Machine {
       };
     },
     endProcesses,
-    startMetrics,
+    startMetrics: (options) => startMetrics({ ...options, folders: [...options.folders, home] }),
   };
 }

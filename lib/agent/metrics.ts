@@ -2,13 +2,13 @@
  * What this node measures of itself and tells every 10 s: some tenth of a millisecond of work. It is told past the outbox:
  * while the link is down nothing is kept, since the next sample's counters hold all that happened meanwhile.
  */
-import { statfs } from "node:fs/promises";
 import { cpus } from "node:os";
 import type { Bus } from "../nats/bus.ts";
+import { diskOf } from "../os/disk.ts";
 import { pause } from "../os/pause.ts";
 import { withDuration } from "../protocol/durations.ts";
 import { METRICS_MS } from "../protocol/limits.ts";
-import { type End, type Metrics, NO_RUNS } from "../protocol/metrics.ts";
+import { type End, type Metrics, NO_RUNS, type Trouble } from "../protocol/metrics.ts";
 import type { NodeRecord } from "../protocol/node.ts";
 import { upMetrics } from "../protocol/subjects.ts";
 
@@ -39,30 +39,30 @@ export class RunCounts {
 export interface MetricsOptions {
   readonly bus: Bus;
   readonly record: () => NodeRecord;
-  /** The folder that the node offers. */
-  readonly dir: string;
+  /** Whose disk is measured: the one that has the least room. */
+  readonly folders: readonly string[];
   readonly runs: RunCounts;
   /** Bytes of reports that the hub does not have. */
   readonly backlogBytes: () => number;
+  readonly troubles: () => Trouble[];
   readonly now: () => number;
   readonly signal: AbortSignal;
 }
 
 /** A page that opens on a new node should not stay empty for ten seconds. */
 const FIRST_MS = 1_000;
-/** A network file system that hangs must not hold up the rest. */
-const DISK_MS = 1_000;
 
 /** Starts measuring; ends with the signal. */
 export function startMetrics(options: MetricsOptions): void {
-  const { bus, record, dir, runs, backlogBytes, now, signal } = options;
+  const { bus, record, folders, runs, backlogBytes, troubles, now, signal } = options;
   const since = new Date(now()).toISOString();
-  const disk = diskOf(dir);
+  const disk = diskOf(folders);
   let before = cpuTimes();
   const sample = async (): Promise<Metrics> => {
     const measured = await disk(signal);
     const cpu = cpuTimes();
     const { id, slots, queued, load } = record();
+    const cannot = troubles();
     const [busy, total] = [cpu.busyMs - before.busyMs, cpu.totalMs - before.totalMs];
     before = cpu;
     return {
@@ -77,6 +77,7 @@ export function startMetrics(options: MetricsOptions): void {
       slots,
       queued,
       backlogBytes: backlogBytes(),
+      ...(cannot.length === 0 ? {} : { troubles: cannot }),
     };
   };
   void (async () => {
@@ -100,32 +101,6 @@ function cpuTimes(): { busyMs: number; totalMs: number; cores: number } {
     totalMs += user + nice + sys + irq + idle;
   }
   return { busyMs, totalMs, cores: cores.length };
-}
-
-/** Looks at the disk, with one look at a time: one that hangs costs a thread, and no more than one. */
-function diskOf(dir: string): (signal: AbortSignal) => Promise<Metrics["disk"]> {
-  let known: Metrics["disk"];
-  let looking = false;
-  const look = async () => {
-    looking = true;
-    try {
-      const { bsize, blocks, bfree, bavail } = await statfs(dir);
-      known = { usedBytes: (blocks - bfree) * bsize, freeBytes: bavail * bsize };
-    } catch {
-      // A folder that is gone, or a system that does not tell: the sample says so by leaving it out.
-      known = undefined;
-    } finally {
-      looking = false;
-    }
-  };
-  return async (signal) => {
-    if (!looking) {
-      const waited = new AbortController();
-      await Promise.race([look(), pause(DISK_MS, AbortSignal.any([signal, waited.signal]))]);
-      waited.abort();
-    }
-    return looking ? undefined : known;
-  };
 }
 
 function rounded(value: number): number {

@@ -34,6 +34,7 @@ export class Self {
   readonly #options: SelfOptions;
   /** Tells this process from any other that claims the same id. */
   readonly #instance = crypto.randomUUID();
+  readonly #bootedAt: string;
   readonly #labels: Map<string, string>;
   #draining: boolean;
   #state: NodeRecord["state"] = "online";
@@ -48,6 +49,7 @@ export class Self {
     this.#apply(savedLabels(journal));
     this.#draining = journal.setting("draining") === "true";
     this.#since = new Date(now()).toISOString();
+    this.#bootedAt = new Date(now() - Deno.osUptime() * 1_000).toISOString();
   }
 
   get draining(): boolean {
@@ -77,6 +79,7 @@ export class Self {
       id: node,
       instance: this.#instance,
       hostname,
+      bootedAt: this.#bootedAt,
       platform: platformHere(),
       labels: Object.fromEntries(this.#labels),
       version: VERSION,

@@ -50,9 +50,44 @@ Deno.test("a node joins once, is lost once, and comes back by its next heartbeat
   assert.match(fleet.get("n1")?.state ?? "", /offline/);
   assert.equal(fleet.lost("n1", NOW + 21_000), undefined);
   assert.deepEqual(fleet.beat(beat("n1"), NOW + 30_000), {
-    change: { type: "node_joined", node: "n1", reason: "back again" },
+    change: {
+      type: "node_joined",
+      node: "n1",
+      reason: "back again; its agent is the same as before: its link was down, or its machine stood still",
+    },
   });
   assert.deepEqual([fleet.get("n1")?.state, fleet.get("n1")?.seenAt], ["online", iso(NOW + 30_000)]);
+});
+
+Deno.test("a node that was lost is back by another agent: on the same machine, or on one that was started anew", () => {
+  const bootedAt = iso(NOW - 3_600_000);
+  const again = (change: Partial<NodeRecord>) => {
+    const fleet = new Fleet();
+    fleet.registered(record("n1", { bootedAt }), NOW);
+    fleet.lost("n1", NOW + 20_000);
+    return fleet.registered(record("n1", { instance: "i2", ...change }), NOW + 60_000)?.reason;
+  };
+  assert.equal(
+    again({ bootedAt: iso(NOW - 3_599_000) }),
+    "back again; its agent was started anew, its machine was not",
+  );
+  const rebooted = iso(NOW + 40_000);
+  assert.equal(again({ bootedAt: rebooted }), `back again; its machine was started anew at ${rebooted}`);
+  assert.equal(again({}), "back again; its agent was started anew", "of an older version");
+});
+
+Deno.test("what the others tell of why a node is lost is told with it", () => {
+  const fleet = new Fleet();
+  const hostname = "rack-1";
+  for (const id of ["a", "b"]) fleet.registered(record(id, { hostname }), NOW);
+  fleet.beat(beat("b"), NOW + 19_000);
+  assert.match(fleet.lost("a", NOW + 20_000)?.hint ?? "", /^b on the same machine is heard of/);
+  const many = new Fleet();
+  for (const id of ["a", "b", "c", "d"]) many.registered(record(id), NOW);
+  many.beat(beat("d"), NOW + 19_000);
+  assert.equal(many.lost("a", NOW + 20_000)?.hint, undefined);
+  assert.equal(many.lost("b", NOW + 20_000)?.hint, undefined);
+  assert.match(many.lost("c", NOW + 20_000)?.hint ?? "", /^2 others were lost with it and 1 are heard of/);
 });
 
 Deno.test("an agent that stops says so itself", () => {

@@ -5,6 +5,7 @@ import { BUCKET, type Bucket, openBucket } from "../nats/bucket.ts";
 import type { Bus, Incoming } from "../nats/bus.ts";
 import { ensureStreams, lastSequence, readStream, STREAM } from "../nats/streams.ts";
 import { publishStored } from "../nats/uplink.ts";
+import { diskOf } from "../os/disk.ts";
 import { pause } from "../os/pause.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { AlertRecord } from "../protocol/alert.ts";
@@ -13,6 +14,7 @@ import { USER_HEADER } from "../protocol/by.ts";
 import { HUB_AUTHOR } from "../protocol/id.ts";
 import { INVITE_MS, QUEUE_MS_MAX } from "../protocol/limits.ts";
 import { Heartbeat, NodeRecord } from "../protocol/node.ts";
+import type { Trouble } from "../protocol/metrics.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { Waiting } from "../protocol/queue.ts";
 import { CommandRecord, HEADER } from "../protocol/run.ts";
@@ -46,6 +48,8 @@ export interface HubOptions {
   readonly leafPort?: number | undefined;
   /** PEM of the authorities that vouch for the address, for those who join. */
   readonly ca?: string | undefined;
+  /** The folder of its server's store, where that is on this machine. */
+  readonly store?: string;
   readonly now?: () => number;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
@@ -57,6 +61,8 @@ export interface Hub extends AsyncDisposable {
   /** Whether the hub has caught up with the event stream and answers. */
   readonly ready: boolean;
   invite(role: Invitation["role"]): Promise<{ readonly token: string; readonly expiresAt: number }>;
+  /** Hears why the store of its server cannot be written; undefined when it can be again. */
+  storeTrouble(reason: string | undefined): void;
   /** Tells everybody of something that a person should know. */
   alert(severity: Alert["severity"], message: string): Promise<void>;
 }
@@ -123,8 +129,17 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   stack.defer(() => queue.settled());
   const told = (change: FleetChange | undefined) => {
     if (change === undefined) return;
-    const { type, node, reason, lostSince } = change;
-    if (lostSince !== undefined) alarm.hear(node, { type: "lost", since: Date.parse(lostSince) });
+    const { type, node, reason, lostSince, hint } = change;
+    if (lostSince !== undefined) {
+      const worksOn = fleet.get(node)?.link.mode === "leaf";
+      alarm.hear(node, {
+        type: "lost",
+        since: Date.parse(lostSince),
+        worksOn,
+        ...(hint === undefined ? {} : { hint }),
+      });
+    }
+    if (type === "node_joined") alarm.hear(node, { type: "back", reason });
     const at = new Date(now()).toISOString();
     log("info", `${type === "node_joined" ? "joined" : "left"}: ${node} (${reason})`);
     const event: Event = type === "node_left" ? { type, at, node, reason } : { type, at, node };
@@ -154,13 +169,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     // The server let only the node itself publish on its subject; what it says inside is its own word.
     if (heartbeat.id !== node) return;
     const { at, running, state } = heartbeat;
-    alarm.hear(node, state === "offline" ? { type: "stopped" } : { type: "heard", at: Date.parse(at), running });
     const beat = fleet.beat(heartbeat, now());
+    if (beat?.change !== undefined) told(beat.change);
+    alarm.hear(node, state === "offline" ? { type: "stopped" } : { type: "heard", at: Date.parse(at), running });
     if (beat === undefined) await register(await ask(node));
-    else if (beat.change !== undefined) {
-      told(beat.change);
-      await save(node);
-    }
+    else if (beat.change !== undefined) await save(node);
     if (takesCommands(state)) queue.nodeIsThere(node);
   };
   const quietly = (what: string, handle: (message: Incoming) => Promise<void>) => (message: Incoming) =>
@@ -193,9 +206,17 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     }
   })();
 
+  let troubles: Trouble[] = [];
+  const disk = diskOf(options.store === undefined ? [] : [options.store]);
+  const measure = async () => {
+    const measured = await disk(stop.signal);
+    const sample = { backlogBytes: 0, troubles, ...(measured === undefined ? {} : { disk: measured }) };
+    if (!stop.signal.aborted) alarm.hear(HUB_AUTHOR, { type: "measured", sample });
+  };
   const ticking = (async () => {
     while (!stop.signal.aborted) {
       await pause(TICK_MS, stop.signal);
+      await measure();
       if (!bus.up) continue;
       alarm.tick();
       queue.tick();
@@ -243,6 +264,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       return ready && bus.up;
     },
     invite,
+    storeTrouble(reason) {
+      troubles = reason === undefined ? [] : [{ of: "store", reason }];
+      void measure();
+    },
     alert: (severity, message) =>
       tellAlert(
         bus,

@@ -46,6 +46,7 @@ export async function restoreHub(options: RestoreOptions, signal?: AbortSignal):
         config: hubConfig(`${hub}/nats`, backup.keyring.trust),
         probe: (url, within) => answers(backup.keyring.projects[0], url, within),
         onChange: ({ reason }) => report(reason),
+        onStore: (reason) => reason !== undefined && report(reason),
       }, signal);
       await putBack(backup, folder, server.url, report);
     }

@@ -3,6 +3,7 @@ import { XtaskError } from "../protocol/error.ts";
 import { pause } from "../os/pause.ts";
 import { endProcesses, MARK } from "../os/processes.ts";
 import { writeSecretFile } from "../os/secret_file.ts";
+import { watchStore } from "./store_watch.ts";
 
 /** Options of {@linkcode startServer}. */
 export interface ServerOptions {
@@ -23,6 +24,8 @@ export interface ServerOptions {
   readonly probe: (url: string, signal: AbortSignal) => Promise<void>;
   /** Hears that the server died and that it is back. */
   readonly onChange: (change: { readonly state: "died" | "restarted"; readonly reason: string }) => void;
+  /** Hears why its store cannot be written; undefined when the server has been started anew for that. */
+  readonly onStore: (trouble: string | undefined) => void;
 }
 
 /** A running server. Disposing it stops it. */
@@ -70,10 +73,10 @@ export async function startServer(options: ServerOptions, signal?: AbortSignal):
     let pauseMs = RESTART_MS.min;
     for (;;) {
       const begun = performance.now();
-      const status = await running.child.status;
+      const reason = await endOf(running, options, stop.signal);
       if (stop.signal.aborted) return;
       if (performance.now() - begun > SOUND_MS) pauseMs = RESTART_MS.min;
-      onChange({ state: "died", reason: `nats-server ended with ${status.signal ?? `exit code ${status.code}`}` });
+      onChange({ state: "died", reason });
       for (;;) {
         await pause(pauseMs, stop.signal);
         pauseMs = Math.min(pauseMs * 2, RESTART_MS.max);
@@ -86,7 +89,8 @@ export async function startServer(options: ServerOptions, signal?: AbortSignal):
           onChange({ state: "died", reason: (error as Error).message });
         }
       }
-      onChange({ state: "restarted", reason: "nats-server serves again" });
+      options.onStore(undefined);
+      onChange({ state: "restarted", reason });
     }
   })();
   supervised.catch(failure.reject);
@@ -107,6 +111,23 @@ export async function startServer(options: ServerOptions, signal?: AbortSignal):
   };
 }
 
+/** Why a server ended: by itself, or since its store takes nothing before it is started anew. */
+async function endOf({ child }: Running, { home, onStore }: ServerOptions, signal: AbortSignal): Promise<string> {
+  const ended = new AbortController();
+  const watched = watchStore(
+    { log: logOf(home), store: home, onTrouble: onStore },
+    AbortSignal.any([signal, ended.signal]),
+  );
+  const failing = watched.then((outcome) => outcome && endProcesses({ groups: [child.pid] }));
+  const status = await child.status;
+  ended.abort();
+  return await failing === undefined
+    ? `nats-server ended with ${status.signal ?? `exit code ${status.code}`}`
+    : "nats-server could not write its store";
+}
+
+const logOf = (home: string) => `${home}/nats-server.log`;
+
 interface Ports {
   readonly port: number;
   readonly leafPort: number | undefined;
@@ -124,7 +145,7 @@ async function launch(
   signal: AbortSignal | undefined,
 ): Promise<Running> {
   const { program, home, probe } = options;
-  const logPath = `${home}/nats-server.log`;
+  const logPath = logOf(home);
   if (options.tls !== undefined) {
     await Deno.writeTextFile(`${home}/${CERT_FILE}`, options.tls.cert);
     await writeSecretFile(`${home}/${KEY_FILE}`, options.tls.key);

@@ -6,7 +6,15 @@ import { ALERT_MUTE_MS_MAX } from "./limits.ts";
 import { Time } from "./time.ts";
 
 /** What alerts are about. `told` is what a node or the hub said itself; it is over when somebody acknowledges it. */
-export const ALERT_KINDS = ["node_away", "clock_skew", "disk_low", "outbox_growing", "run_stuck", "told"] as const;
+export const ALERT_KINDS = [
+  "node_away",
+  "clock_skew",
+  "disk_low",
+  "outbox_growing",
+  "run_stuck",
+  "write_failing",
+  "told",
+] as const;
 
 /** What an alert is about. */
 export type AlertKind = (typeof ALERT_KINDS)[number];

@@ -11,10 +11,21 @@ import { Time } from "./time.ts";
 const Amount = v.pipe(v.number(), v.finite(), v.minValue(0));
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
+/** A reason in the system's words. */
+export const TROUBLE_CHARS_MAX = 300;
+
 /** How runs end. */
 export const ENDS = ["succeeded", "failed", "cancelled", "interrupted", "expired"] as const;
 /** How a run ended. */
 export type End = (typeof ENDS)[number];
+
+/** What a node cannot write: its journal, or the store of its own server. Told past both. */
+export const Trouble = v.object({
+  of: v.picklist(["journal", "store"]),
+  reason: v.pipe(v.string(), v.maxLength(TROUBLE_CHARS_MAX)),
+});
+/** What a node cannot write. */
+export type Trouble = v.InferOutput<typeof Trouble>;
 
 /** A sample of one node. */
 export const Metrics = v.object({
@@ -46,6 +57,8 @@ export const Metrics = v.object({
   queued: Count,
   /** Reports that the hub has not acknowledged yet. */
   backlogBytes: Amount,
+  /** Absent where there is none. */
+  troubles: v.optional(v.pipe(v.array(Trouble), v.maxLength(4))),
 });
 /** A sample of one node. */
 export type Metrics = v.InferOutput<typeof Metrics>;

@@ -66,6 +66,8 @@ export const NodeRecord = v.object({
   /** Tells this process of the agent from any other that claims the same id. */
   instance: Token,
   hostname: v.string(),
+  /** When its machine started; absent in older versions. */
+  bootedAt: v.optional(Time),
   platform: Platform,
   labels: Labels,
   version: v.string(),

@@ -49,7 +49,7 @@ Deno.test("an alert is told once, acknowledged and muted by name, and its end is
     const message = await live.first();
     const alert = parseJson(Alert, message.text(), "alert");
     assert.deepEqual([alert.key, alert.state, alert.node], [key, "open", node]);
-    assert.match(alert.message, /edge-7 has 500 MiB of disk left .*free some space/);
+    assert.match(alert.message, /edge-7 has 500 MiB of disk left .*free some space where/);
     const [record] = await open();
     assert.deepEqual([record?.key, record?.count, record?.acknowledged], [key, 1, undefined]);
   });

@@ -1,9 +1,8 @@
 /** A small file system of a test's own, which it fills. */
 
-/** Mounts one below a folder, so many MiB large; it goes with the stack. */
-export async function smallDisk(stack: AsyncDisposableStack, folder: string, mib: number): Promise<string> {
-  const path = `${folder}/disk`;
-  await Deno.mkdir(path);
+/** Mounts one at a path, so many MiB large; it goes with the stack. */
+export async function smallDisk(stack: AsyncDisposableStack, path: string, mib: number): Promise<string> {
+  await Deno.mkdir(path, { recursive: true });
   const args = ["-t", "tmpfs", "-o", `size=${mib}m`, "tmpfs", path];
   const { success, stderr } = await new Deno.Command("mount", { args }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));

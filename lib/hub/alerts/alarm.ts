@@ -72,7 +72,9 @@ export async function openAlarm(options: AlarmOptions): Promise<Alarm> {
         announce(opened(records.get(effect.condition.key), node, effect.condition, now()), "open");
       } else {
         const record = records.get(effect.key);
-        if (record !== undefined) announce({ ...record, resolvedAt: iso(now()) }, "resolved");
+        if (record === undefined) continue;
+        const message = effect.because === undefined ? record.message : `${record.message}. It is ${effect.because}`;
+        announce({ ...record, message, resolvedAt: iso(now()) }, "resolved");
       }
     }
   };

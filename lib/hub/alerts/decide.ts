@@ -4,7 +4,8 @@
  */
 import type { AlertKind, AlertRecord } from "../../protocol/alert.ts";
 import { countOf, type Durations, percentile, withDuration } from "../../protocol/durations.ts";
-import type { Metrics } from "../../protocol/metrics.ts";
+import type { Metrics, Trouble } from "../../protocol/metrics.ts";
+import { HUB_AUTHOR } from "../../protocol/id.ts";
 import { inBytes, inTime } from "./words.ts";
 
 /** What is known of a node that alerts depend on. Small, however long the node lives. */
@@ -12,9 +13,13 @@ export interface Watch {
   readonly node: string;
   /** Not heard of since then, though nobody stopped it. */
   readonly awaySince?: number;
+  /** What is known beside that it is away. */
+  readonly awayHint?: string;
   /** How far its clock is ahead, at the last heartbeats. */
   readonly skewsMs: readonly number[];
   readonly disk?: Metrics["disk"];
+  /** What it cannot write. */
+  readonly troubles: readonly Trouble[];
   readonly backlogs: readonly number[];
   /** What runs there, by command. */
   readonly running: Readonly<Record<string, { readonly what: string; readonly startedAt: number }>>;
@@ -36,8 +41,17 @@ export interface Condition {
 export type WatchEvent =
   | { readonly type: "heard"; readonly at: number; readonly running: readonly string[] }
   | { readonly type: "stopped" }
-  | { readonly type: "lost"; readonly since: number }
-  | { readonly type: "measured"; readonly sample: Metrics }
+  | {
+    readonly type: "lost";
+    readonly since: number;
+    /** What else is known of why. */
+    readonly hint?: string;
+    /** Whether it does without the hub. */
+    readonly worksOn?: boolean;
+  }
+  /** It is heard of again, and why it was not. */
+  | { readonly type: "back"; readonly reason: string }
+  | { readonly type: "measured"; readonly sample: Pick<Metrics, "disk" | "backlogBytes" | "troubles"> }
   | { readonly type: "started"; readonly command: string; readonly what: string; readonly at: number }
   | {
     readonly type: "ended";
@@ -51,8 +65,14 @@ export type WatchEvent =
 /** What is to be told. */
 export type WatchEffect =
   | { readonly type: "open"; readonly condition: Condition }
-  | { readonly type: "resolve"; readonly key: string };
+  | {
+    readonly type: "resolve";
+    readonly key: string;
+    /** What is known now that was not when it was told. */
+    readonly because?: string;
+  };
 
+const WORKS_ON = "If its machine is up it works on alone, and hands over when it is back";
 /** A node that is late this long is gone: a restart or a lost link is over by then. */
 export const GONE_MS = 5 * 60_000;
 /** Clocks that differ by more are told; under half of it again, no more. Heartbeats are underway for far less. */
@@ -74,6 +94,7 @@ export function newWatch(node: string, open: Watch["open"] = {}, awaySince?: num
   return {
     node,
     skewsMs: [],
+    troubles: [],
     backlogs: [],
     running: {},
     usual: {},
@@ -94,13 +115,17 @@ export function decide(watch: Watch, event: WatchEvent, now: number): { watch: W
     open[condition.key] = told?.severity === condition.severity ? told : condition;
     if (told?.severity !== condition.severity) effects.push({ type: "open", condition });
   }
-  for (const key of Object.keys(after.open)) if (!Object.hasOwn(open, key)) effects.push({ type: "resolve", key });
+  for (const [key, { kind }] of Object.entries(after.open)) {
+    if (Object.hasOwn(open, key)) continue;
+    const because = event.type === "back" && kind === "node_away" ? { because: event.reason } : {};
+    effects.push({ type: "resolve", key, ...because });
+  }
   return { watch: { ...after, open }, effects };
 }
 
 /** What an event teaches, without a conclusion: for events of long ago, which are read again when the hub starts. */
 export function learn(watch: Watch, event: WatchEvent, now: number): Watch {
-  const { awaySince: _, ...present } = watch;
+  const { awaySince: _, awayHint: __, ...present } = watch;
   switch (event.type) {
     case "heard":
       return {
@@ -114,13 +139,23 @@ export function learn(watch: Watch, event: WatchEvent, now: number): Watch {
       };
     case "stopped":
       return { ...present, skewsMs: [], backlogs: [], running: {} };
-    case "lost":
-      return { ...watch, awaySince: watch.awaySince ?? event.since, skewsMs: [] };
+    case "lost": {
+      const hint = [event.hint, event.worksOn ? WORKS_ON : undefined].filter((one) => one !== undefined).join(". ");
+      return {
+        ...watch,
+        awaySince: watch.awaySince ?? event.since,
+        ...(hint === "" ? {} : { awayHint: hint }),
+        skewsMs: [],
+      };
+    }
+    case "back":
+      return present;
     case "measured": {
-      const { disk: __, ...rest } = watch;
-      const { disk, backlogBytes } = event.sample;
+      const { disk: ___, ...rest } = watch;
+      const { disk, backlogBytes, troubles = [] } = event.sample;
       return {
         ...rest,
+        troubles,
         backlogs: [...watch.backlogs, backlogBytes].slice(-BACKLOGS),
         ...(disk === undefined ? {} : { disk }),
       };
@@ -134,7 +169,7 @@ export function learn(watch: Watch, event: WatchEvent, now: number): Watch {
       };
     }
     case "ended": {
-      const { [event.command]: ___, ...running } = watch.running;
+      const { [event.command]: ____, ...running } = watch.running;
       if (event.durationMs === undefined) return { ...watch, running };
       const { [event.what]: known = {}, ...others } = watch.usual;
       return {
@@ -157,21 +192,30 @@ function bounded<T>(all: Readonly<Record<string, T>>, most: number): Readonly<Re
 }
 
 function conditionsOf(watch: Watch, now: number): Condition[] {
-  return [away(watch, now), skewed(watch), diskLow(watch), backlogGrowing(watch), ...stuck(watch, now)]
+  return [
+    away(watch, now),
+    skewed(watch),
+    diskLow(watch),
+    backlogGrowing(watch),
+    ...unwritten(watch),
+    ...stuck(watch, now),
+  ]
     .filter((condition) => condition !== undefined);
 }
 
-function away({ node, awaySince }: Watch, now: number): Condition | undefined {
+function away({ node, awaySince, awayHint }: Watch, now: number): Condition | undefined {
   if (awaySince === undefined) return undefined;
   const gone = now - awaySince >= GONE_MS;
   const since = new Date(awaySince).toISOString();
+  const hint = awayHint === undefined ? "" : `. ${awayHint}`;
   return {
     key: `node_away.${node}`,
     kind: "node_away",
     severity: gone ? "critical" : "warning",
     message: gone
-      ? `${node} is gone: not heard of since ${since}. Its machine, its agent or its link is down`
-      : `${node} is late: not heard of since ${since}`,
+      ? `${node} is gone: not heard of since ${since}. Its machine, its agent or its link is down; which, can be told ` +
+        `when it is back${hint}`
+      : `${node} is late: not heard of since ${since}${hint}`,
   };
 }
 
@@ -205,8 +249,9 @@ function diskLow({ node, disk, open }: Watch): Condition | undefined {
     key,
     kind: "disk_low",
     severity: critical ? "critical" : "warning",
-    message: `${node} has ${inBytes(freeBytes)} of disk left (${(100 * share).toFixed(1)} %): free some space in or ` +
-      "beside the folder that it offers",
+    message: `${node} has ${inBytes(freeBytes)} of disk left (${(100 * share).toFixed(1)} %): free some space where ${
+      node === HUB_AUTHOR ? "the hub's store is" : "the folder that it offers is, or its own files"
+    }`,
   };
 }
 
@@ -221,6 +266,26 @@ function backlogGrowing({ node, backlogs, open }: Watch): Condition | undefined 
     severity: "warning",
     message: `${node} has ${inBytes(last)} of reports that the hub has not taken yet, and more come than go`,
   };
+}
+
+function unwritten({ node, troubles, open, awaySince }: Watch): Condition[] {
+  const kind = "write_failing" as const;
+  // Nobody knows what a node that is not heard of can write.
+  if (awaySince !== undefined) return Object.values(open).filter((condition) => condition.kind === kind);
+  return troubles.map(({ of, reason }) => {
+    const [what, costs] = of === "journal"
+      ? [`The journal of ${node}`, "it takes no new commands"]
+      : node === HUB_AUTHOR
+      ? ["The hub's store", "it acknowledges nothing, and nodes keep what they report"]
+      : [`The store of ${node}'s own server`, "its reports wait in its journal"];
+    return {
+      key: `${kind}.${of}.${node}`,
+      kind,
+      severity: "critical" as const,
+      message:
+        `${what} cannot be written (${reason}): ${costs}. Is its disk full? Once there is room it goes on by itself`,
+    };
+  });
 }
 
 function stuck({ node, running, usual, open, awaySince }: Watch, now: number): Condition[] {

@@ -62,6 +62,59 @@ Deno.test("a node is late once, gone once, and back once; one that was stopped i
   assert.deepEqual(tell([heard(0), [1, { type: "stopped" }], [GONE_MS * 2, { type: "tick" }]]), []);
 });
 
+Deno.test("that a node is away is told with what else is known, and its end with what was learned then", () => {
+  const lost = { type: "lost" as const, since: NOW, hint: "2 others were lost with it", worksOn: true };
+  const { watch, effects: [told] } = decide(newWatch("n1"), lost, NOW + 15_000);
+  assert.ok(told?.type === "open");
+  assert.match(
+    told.condition.message,
+    /n1 is late: .*\. 2 others were lost with it\. If its machine is up it works on/,
+  );
+  const later = decide(watch, { type: "tick" }, NOW + GONE_MS);
+  assert.ok(later.effects[0]?.type === "open");
+  assert.match(later.effects[0].condition.message, /n1 is gone: .* which, can be told when it is back\. 2 others/);
+  const back = decide(
+    later.watch,
+    { type: "back", reason: "back again; its machine was started anew" },
+    NOW + GONE_MS + 1,
+  );
+  assert.deepEqual(back.effects, [
+    { type: "resolve", key: "node_away.n1", because: "back again; its machine was started anew" },
+  ]);
+  const again = decide(back.watch, { type: "lost", since: NOW }, NOW + 2 * GONE_MS);
+  assert.ok(again.effects[0]?.type === "open" && !again.effects[0].condition.message.includes("2 others"));
+});
+
+Deno.test("what a node cannot write is told with the system's reason and what follows, and is over when it can", () => {
+  const troubles = [{ of: "journal" as const, reason: "disk full" }, { of: "store" as const, reason: "no space" }];
+  assert.deepEqual(
+    tell([
+      measured(0, { troubles }),
+      measured(1, { troubles }),
+      [2, { type: "lost", since: NOW }],
+      heard(3),
+      measured(4, { troubles: troubles.slice(1) }),
+      measured(5, {}),
+    ]),
+    [
+      "+write_failing.journal.n1 critical",
+      "+write_failing.store.n1 critical",
+      "+node_away.n1 warning",
+      "-node_away.n1",
+      "-write_failing.journal.n1",
+      "-write_failing.store.n1",
+    ],
+  );
+  const { effects } = decide(newWatch("n1"), measured(0, { troubles })[1], NOW);
+  const messages = effects.map((effect) => effect.type === "open" ? effect.condition.message : "");
+  assert.match(messages[0] ?? "", /The journal of n1 cannot be written \(disk full\): it takes no new commands/);
+  assert.match(messages[1] ?? "", /The store of n1's own server cannot be written \(no space\)/);
+  const hub = decide(newWatch("hub"), measured(0, { troubles: troubles.slice(1) })[1], NOW);
+  assert.ok(
+    hub.effects[0]?.type === "open" && /^The hub's store cannot be written/.test(hub.effects[0].condition.message),
+  );
+});
+
 Deno.test("a clock that is off is told after three heartbeats, with the amount, and over when it is right again", () => {
   const wrong = [0, 1, 2, 3].map((n) => heard(n, 2 * SKEW_MS));
   const between = [4, 5, 6].map((n) => heard(n, 0.75 * SKEW_MS));
