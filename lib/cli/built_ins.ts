@@ -2,6 +2,7 @@
 import { buildCommand, buildRouteMap, type Command, type CommandContext, type RouteMap } from "@stricli/core";
 import {
   COMMAND_ID,
+  CONTEXT_NAME,
   flag,
   fleet,
   httpFlags,
@@ -14,6 +15,7 @@ import {
   onNodes,
   optionalText,
   port,
+  SHELL_NAME,
   streamFlags,
   text,
 } from "./flags.ts";
@@ -210,7 +212,7 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
                 brief: "Of a time at which the agent does not run: forget it, or run once when it does again",
               },
             },
-            positional: one("Its name", "NAME"),
+            positional: CONTEXT_NAME,
           },
           loader: async () => (await schedules()).add,
         }),
@@ -218,7 +220,7 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
           docs: { brief: "Take one away" },
           parameters: {
             flags: { ...fleet, on: onNodes("The nodes that have it") },
-            positional: one("Its name", "NAME"),
+            positional: CONTEXT_NAME,
           },
           loader: async () => (await schedules()).remove,
         }),
@@ -317,12 +319,12 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
         }),
         use: buildCommand({
           docs: { brief: "Make a context the current one" },
-          parameters: { positional: one("Its name", "NAME") },
+          parameters: { positional: CONTEXT_NAME },
           loader: async () => (await access()).contextUse,
         }),
         rm: buildCommand({
           docs: { brief: "Forget a context and its credential" },
-          parameters: { positional: one("Its name", "NAME") },
+          parameters: { positional: CONTEXT_NAME },
           loader: async () => (await access()).contextRemove,
         }),
       },
@@ -360,7 +362,7 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
   completions: () =>
     buildCommand({
       docs: { brief: "Print a completion script for a shell" },
-      parameters: { positional: one("bash, zsh, fish or powershell", "SHELL") },
+      parameters: { positional: SHELL_NAME },
       loader: async () => (await completions()).completions,
     }),
   licences: () =>

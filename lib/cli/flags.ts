@@ -1,4 +1,6 @@
 /** The flags and arguments that several commands have, each said once. */
+import type { Shell } from "./shell.ts";
+
 /** Text as it was typed. */
 export const text = (input: string) => input;
 /** A whole number. */
@@ -23,9 +25,14 @@ export const json = {
   withNegated: false,
   brief: "Print one JSON object a line, and nothing else",
 } as const;
+/** Names of contexts, for whoever completes one. */
+async function contextNames(this: Shell): Promise<string[]> {
+  return (await this.contexts.list()).map(({ name }) => name);
+}
 const context = {
   kind: "parsed",
   parse: text,
+  proposeCompletions: contextNames,
   optional: true,
   brief: "The fleet that is meant; see xtask context",
   placeholder: "NAME",
@@ -50,6 +57,21 @@ export const MAYBE_SELECTOR = {
 } as const;
 /** Nodes that have to be named. */
 export const onNodes = (brief: string) => ({ kind: "parsed", parse: text, brief, placeholder: "SELECTOR" }) as const;
+/** The name of a context. */
+export const CONTEXT_NAME = {
+  kind: "tuple",
+  parameters: [{ brief: "Its name", placeholder: "NAME", parse: text, proposeCompletions: contextNames }],
+} as const;
+/** A shell with completions. */
+export const SHELL_NAME = {
+  kind: "tuple",
+  parameters: [{
+    brief: "bash, zsh, fish or powershell",
+    placeholder: "SHELL",
+    parse: text,
+    proposeCompletions: () => ["bash", "zsh", "fish", "powershell"],
+  }],
+} as const;
 /** What is told to others. */
 export const NOTE_WORDS = {
   kind: "array",

@@ -1,5 +1,5 @@
 /** From arguments to a command. Only what the first word needs is loaded. */
-import { proposeCompletions, run } from "@stricli/core";
+import { run } from "@stricli/core";
 import { CAPABILITY_NAMES, isCapabilityName, loadCapability } from "../capability/registry.ts";
 import { ERROR_CODES } from "../protocol/error.ts";
 import { buildXtask, BUILT_IN_NAMES, errorText, type Meant } from "./app.ts";
@@ -13,7 +13,11 @@ export async function main(args: readonly string[]): Promise<number> {
   const [own, rest] = split < 0 ? [args, []] : [args.slice(0, split), args.slice(split + 1)];
   const shell = createShell(rest);
   try {
-    if (own[0] === "__complete") return await complete(own.slice(1), shell);
+    if (args[0] === "__complete") {
+      const { complete }: typeof import("./complete.ts") = await import("./complete.ts" as string);
+      await complete(args.slice(1), shell, meantBy);
+      return 0;
+    }
     let words = own.length > 0 ? [...own] : bare(shell.env);
     if (words[0] === "run") words.splice(0, 1, "task", "run");
     const meant = await meantBy(words[0]);
@@ -47,16 +51,4 @@ async function meantBy(word: string | undefined): Promise<Meant> {
   }
   if (word !== undefined && BUILT_IN_NAMES.includes(word)) return { capabilities: [], builtIns: [word] };
   return { capabilities: await Promise.all(CAPABILITY_NAMES.map(loadCapability)), builtIns: BUILT_IN_NAMES };
-}
-
-/** Prints what may stand in place of the last word: what completion scripts ask. */
-async function complete(words: readonly string[], shell: ReturnType<typeof createShell>): Promise<number> {
-  const first = words[0];
-  const meant = await meantBy(words.length > 1 ? first : undefined);
-  const capability = meant.capabilities.find(({ name }) => name === first);
-  const inputs = capability !== undefined && words.length > 2 ? withDefaultVerb(capability, words) : [...words];
-  for (const { completion, brief } of await proposeCompletions(buildXtask(meant, false), inputs, shell)) {
-    shell.print(`${completion}\t${brief}`);
-  }
-  return 0;
 }
