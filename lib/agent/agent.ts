@@ -75,7 +75,8 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
   stack.use(await machine.lock());
   const stop = new AbortController();
   const reporter = new Reporter({ ...options, now });
-  const journal = stack.use(machine.openJournal());
+  const damages: string[] = [];
+  const journal = stack.use(machine.openJournal((message) => damages.push(message)));
   // Where starting fails from here on, nothing may go on for ever.
   stack.defer(() => stop.abort());
   const onTrouble = (error: unknown) => reporter.log("warn", `reports wait for the hub: ${(error as Error).message}`);
@@ -93,6 +94,10 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
   const watch = new LinkWatch({ mode, measure, backlogBytes, now, ...linkTelling(reporter) }, stop.signal);
   contact = () => watch.contact();
   reporter.attach(outbox);
+  for (const damage of damages) {
+    reporter.log("error", damage);
+    await reporter.alert("critical", damage);
+  }
   const { host, capabilities, unavailable, guarded } = await machine.openHost();
   stack.use(host);
   const slots = new Slots(options.slots);

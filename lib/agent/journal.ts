@@ -1,9 +1,11 @@
 /**
  * What a node must not forget: the runs it accepted, their results, and the reports that the hub has not yet taken. One
- * SQLite file; what is awaited here is on disk. Writes of one turn share a transaction, so that a burst costs one flush.
+ * SQLite file; what is awaited here is on disk. Writes of one turn share a transaction, so that a burst costs one flush. Each
+ * row carries the sum of what it holds, which is looked at when the file is opened: a disk may give back something else.
  */
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
+import { crc32 } from "node:zlib";
 import { REMEMBERED_RUNS } from "../protocol/limits.ts";
 import { XtaskError } from "../protocol/error.ts";
 import * as v from "valibot";
@@ -40,14 +42,40 @@ export interface Report {
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS runs (
-    id TEXT PRIMARY KEY, accepted TEXT NOT NULL, result TEXT, at INTEGER NOT NULL
+    id TEXT PRIMARY KEY, accepted TEXT NOT NULL, result TEXT, at INTEGER NOT NULL, sum INTEGER
   ) STRICT;
   CREATE INDEX IF NOT EXISTS runs_unfinished ON runs (at) WHERE result IS NULL;
   CREATE TABLE IF NOT EXISTS reports (
-    seq INTEGER PRIMARY KEY, subject TEXT NOT NULL, headers TEXT NOT NULL, payload BLOB NOT NULL
+    seq INTEGER PRIMARY KEY, subject TEXT NOT NULL, headers TEXT NOT NULL, payload BLOB NOT NULL,
+    sum INTEGER
   ) STRICT;
-  CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS settings (
+    key TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER
+  ) STRICT;
 `;
+/** What the sum of a row is of, by table; its key first. Whoever changes one of these changes `sum` with it. */
+export const SUMMED: Readonly<Record<string, readonly [key: string, ...others: string[]]>> = {
+  runs: ["id", "accepted", "result"],
+  reports: ["seq", "subject", "headers", "payload"],
+  settings: ["key", "value"],
+};
+/** A row, by the names of its columns. */
+export type Row = Readonly<Record<string, unknown>>;
+/** Rows by table. */
+export type Rows = Readonly<Record<string, readonly Row[]>>;
+/** SQLite's words for a file that is damaged, and for one that is none of its own. Not every call tells its code. */
+const DAMAGE = /malformed|file is not a database/;
+
+/** A journal that is not what was written. */
+export class DamagedError extends Error {}
+
+/** The sum of values, as SQL asks for it. */
+export function sumOf(...values: readonly unknown[]): number {
+  return values.reduce<number>(
+    (sum, value) => value === null ? sum : crc32(value instanceof Uint8Array ? value : String(value), sum),
+    0,
+  );
+}
 
 interface Write {
   readonly apply: () => void;
@@ -56,7 +84,7 @@ interface Write {
 }
 
 /** What is asked of a journal. The simulator has one whose disk fails as it is told: see tests/simulation. */
-export type JournalPort = Pick<Journal, keyof Journal>;
+export type JournalPort = Omit<Pick<Journal, keyof Journal>, "take">;
 
 /** The journal of one agent. Its folder is locked by the agent, so nobody else writes here. */
 export class Journal implements Disposable {
@@ -71,21 +99,37 @@ export class Journal implements Disposable {
   /**
    * Opens or makes the journal.
    *
-   * @throws {XtaskError} `internal` where the file is not a sound database; it is left as it is
+   * @throws {XtaskError} `internal` where the file cannot be opened, by a {@linkcode DamagedError} where it is not what was
+   * written; it is left as it is
    */
   constructor(path: string, { now = Date.now }: { now?: () => number } = {}) {
     this.#now = now;
     let db: DatabaseSync | undefined;
     try {
       this.#db = db = new DatabaseSync(path);
-      // WAL with FULL: every commit is flushed, readers do not wait. quick_check finds torn and foreign pages at the start.
+      // WAL with FULL: every commit is flushed, readers do not wait. The check finds torn and foreign pages at the start.
       this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
-      const check = this.#db.prepare("PRAGMA quick_check(1)").get();
-      if (check?.quick_check !== "ok") throw new Error(String(check?.quick_check));
+      const check = this.#db.prepare("PRAGMA integrity_check(1)").get();
+      if (check?.integrity_check !== "ok") throw new DamagedError(String(check?.integrity_check));
       this.#db.exec(SCHEMA);
+      this.#db.function("sum_of", { varargs: true, deterministic: true }, sumOf);
+      for (const [table, names] of Object.entries(SUMMED)) {
+        const sum = `sum_of(${names.join(", ")})`;
+        const columns = this.#db.prepare(`PRAGMA table_info(${table})`).all();
+        if (!columns.some(({ name }) => name === "sum")) {
+          // Of a version that summed nothing.
+          this.#db.exec(`ALTER TABLE ${table} ADD COLUMN sum INTEGER; UPDATE ${table} SET sum = ${sum};`);
+        }
+        const altered = Number(
+          this.#db.prepare(`SELECT count(*) AS count FROM ${table} WHERE sum IS NOT ${sum}`).get()?.count,
+        );
+        if (altered > 0) throw new DamagedError(`${altered} records of ${table} are not what was written`);
+      }
       this.#find = this.#db.prepare("SELECT accepted, result FROM runs WHERE id = ?");
-    } catch (cause) {
+    } catch (thrown) {
       if (db?.isOpen) db.close();
+      const { message } = thrown as Error;
+      const cause = DAMAGE.test(message) ? new DamagedError(message) : thrown;
       throw new XtaskError("internal", `The journal ${path} cannot be opened: ${(cause as Error).message}`, {
         details: [
           "is the disk full? else move the file away to start a new journal; runs and reports in it are then lost",
@@ -103,7 +147,7 @@ export class Journal implements Disposable {
   /** Records a run before anything of it starts. Resolves when that is on disk. */
   accept(accepted: Accepted): Promise<void> {
     return this.#write(() => {
-      this.#db.prepare("INSERT INTO runs (id, accepted, at) VALUES (?, ?, ?)")
+      this.#db.prepare("INSERT INTO runs (id, accepted, at, sum) VALUES (?1, ?2, ?3, sum_of(?1, ?2, NULL))")
         .run(accepted.id, JSON.stringify(accepted), this.#now());
     });
   }
@@ -111,7 +155,7 @@ export class Journal implements Disposable {
   /** Records how a run ended, together with the reports that tell of it. */
   finish(result: Result, reports: readonly Report[]): Promise<void> {
     return this.#write(() => {
-      this.#db.prepare("UPDATE runs SET result = ?, at = ? WHERE id = ?")
+      this.#db.prepare("UPDATE runs SET result = ?1, at = ?2, sum = sum_of(id, accepted, ?1) WHERE id = ?3")
         .run(JSON.stringify(result), this.#now(), result.id);
       this.#insert(reports);
       this.#db.prepare(
@@ -180,13 +224,29 @@ export class Journal implements Disposable {
   /** Keeps a small value. */
   setSetting(key: string, value: string): Promise<void> {
     return this.#write(() => {
-      this.#db.prepare("INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+      this.#db.prepare("INSERT OR REPLACE INTO settings (key, value, sum) VALUES (?1, ?2, sum_of(?1, ?2))")
         .run(key, value);
     });
   }
 
+  /** Takes rows of another journal. */
+  take(rows: Rows): void {
+    this.#db.exec("BEGIN IMMEDIATE");
+    for (const [table, all] of Object.entries(rows)) {
+      for (const row of all) {
+        const names = Object.keys(row);
+        const values = Object.values(row) as SQLInputValue[];
+        this.#db.prepare(`INSERT INTO ${table} (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`)
+          .run(...values);
+      }
+    }
+    this.#db.exec("COMMIT");
+  }
+
   #insert(reports: readonly Report[]): void {
-    const insert = this.#db.prepare("INSERT OR IGNORE INTO reports VALUES (?, ?, ?, ?)");
+    const insert = this.#db.prepare(
+      "INSERT OR IGNORE INTO reports (seq, subject, headers, payload, sum) VALUES (?1, ?2, ?3, ?4, sum_of(?1, ?2, ?3, ?4))",
+    );
     for (const { seq, subject, headers, payload } of reports) {
       insert.run(seq, subject, JSON.stringify(headers), payload);
     }

@@ -11,7 +11,8 @@ import { type EndProcesses, endProcesses } from "../os/processes.ts";
 import { KILL_GRACE_MS } from "../protocol/limits.ts";
 import { platformHere } from "../protocol/platform.ts";
 import { askReady, type CommonFacts, findCapabilities, type Unavailable } from "./inventory.ts";
-import { Journal, type JournalPort } from "./journal.ts";
+import type { JournalPort } from "./journal.ts";
+import { openJournal } from "./journal_repair.ts";
 import { startMetrics } from "./metrics.ts";
 
 /** What an agent stands on. */
@@ -22,8 +23,8 @@ export interface Machine {
    * @throws {XtaskError} `conflict` where there is one
    */
   lock(): Promise<Disposable>;
-  /** Opens the journal; whoever asks closes it. */
-  openJournal(): JournalPort & Disposable;
+  /** Opens the journal; whoever asks closes it, and hears where it was damaged. */
+  openJournal(onDamage: (message: string) => void): JournalPort & Disposable;
   /** Looks what can be offered here. */
   openHost(): Promise<Offer>;
   readonly endProcesses: EndProcesses;
@@ -65,7 +66,7 @@ export function machineHere(options: MachineOptions): Machine {
   const { node, home, dir, allow, known, env, protectedPids, log, now = Date.now } = options;
   return {
     lock: () => lockFolder(home, "An agent"),
-    openJournal: () => new Journal(`${home}/journal.sqlite`, { now }),
+    openJournal: (onDamage) => openJournal(`${home}/journal.sqlite`, { now, onDamage }),
     async openHost() {
       await using stack = new AsyncDisposableStack();
       const guard = await startGuard((message) => log("warn", message));
