@@ -19,7 +19,7 @@ const silent: Capability = defineCapability({
       input: v.strictObject({
         command: v.pipe(
           v.array(v.pipe(v.string(), v.maxLength(32_768))),
-          v.minLength(1),
+          v.minLength(1, "expected a program: xtask silent -- PROGRAM ARGS…"),
           v.maxLength(1_000),
           v.description("The program and its arguments, as they are: no shell reads them"),
         ),

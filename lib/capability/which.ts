@@ -26,8 +26,8 @@ const which: Capability = defineCapability({
       effect: "read",
       input: v.strictObject({
         names: v.pipe(
-          v.array(v.pipe(v.string(), v.minLength(1), v.maxLength(1_000))),
-          v.minLength(1),
+          v.array(v.pipe(v.string(), v.minLength(1, "expected a name"), v.maxLength(1_000))),
+          v.minLength(1, "expected a name or more"),
           v.maxLength(100),
           v.description("Names looked for on PATH; one with a separator is taken as a path"),
         ),

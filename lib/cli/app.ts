@@ -29,6 +29,9 @@ export interface Meant {
   readonly builtIns: readonly string[];
 }
 
+/** A word that is further away is another one, and no help. */
+const TYPO = { threshold: 5, weights: { insertion: 1, deletion: 2, substitution: 2, transposition: 0 } } as const;
+
 async function loadExecute() {
   const { execute }: typeof import("./execute.ts") = await import("./execute.ts" as string);
   return execute;
@@ -36,6 +39,8 @@ async function loadExecute() {
 
 /** The application with the commands that this invocation may mean. */
 export function buildXtask({ capabilities, builtIns }: Meant, color: boolean): Application<Context> {
+  const names = [...capabilities.map(({ name }) => name), ...builtIns];
+  const asked = names.length === 1 ? `${names[0]} ` : "";
   const derived: Routes = Object.fromEntries(
     capabilities.map((capability) => [capability.name, capabilityCommands<Context>(capability, loadExecute)]),
   );
@@ -46,7 +51,7 @@ export function buildXtask({ capabilities, builtIns }: Meant, color: boolean): A
     }),
     {
       name: "xtask",
-      scanner: { caseStyle: "allow-kebab-for-camel" },
+      scanner: { caseStyle: "allow-kebab-for-camel", distanceOptions: TYPO },
       documentation: { caseStyle: "convert-camel-to-kebab", disableAnsiColor: !color, onlyRequiredInUsageLine: true },
       determineExitCode: (thrown) => ERROR_CODES[explained(thrown).code].exit,
       localization: {
@@ -54,7 +59,7 @@ export function buildXtask({ capabilities, builtIns }: Meant, color: boolean): A
           ...text_en,
           exceptionWhileRunningCommand: (thrown) => errorText(explained(thrown), color),
           exceptionWhileParsingArguments: (thrown) =>
-            `${styled("error", "red", color)}: ${parsingText(thrown)}\n  see: xtask COMMAND --help`,
+            `${styled("error", "red", color)}: ${parsingText(thrown)}\n  see: xtask ${asked}--help`,
           noCommandRegisteredForInput: ({ input, corrections }) =>
             [
               `${styled("error", "red", color)}: There is no command '${input}'`,

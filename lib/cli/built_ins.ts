@@ -319,12 +319,12 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
         }),
         use: buildCommand({
           docs: { brief: "Make a context the current one" },
-          parameters: { positional: CONTEXT_NAME },
+          parameters: { flags: { json }, positional: CONTEXT_NAME },
           loader: async () => (await access()).contextUse,
         }),
         rm: buildCommand({
           docs: { brief: "Forget a context and its credential" },
-          parameters: { positional: CONTEXT_NAME },
+          parameters: { flags: { json }, positional: CONTEXT_NAME },
           loader: async () => (await access()).contextRemove,
         }),
       },

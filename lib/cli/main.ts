@@ -19,6 +19,9 @@ export async function main(args: readonly string[]): Promise<number> {
       return 0;
     }
     let words = own.length > 0 ? [...own] : bare(shell.env);
+    const [first = "", ...others] = words;
+    if (first === "help") words = [...others, "--help"];
+    if (first === "--version") words[0] = "version";
     if (words[0] === "run") words.splice(0, 1, "task", "run");
     const meant = await meantBy(words[0]);
     const capability = meant.capabilities.find(({ name }) => name === words[0]);

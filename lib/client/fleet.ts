@@ -11,6 +11,7 @@ import { HEADER, Reply } from "../protocol/run.ts";
 import { selectsOneNode } from "../protocol/selector.ts";
 import { commandSubject, DISCOVER, hubSubject } from "../protocol/subjects.ts";
 import { follow, type FollowEvent } from "./follow.ts";
+import { silentNode } from "./silent_node.ts";
 
 /** Where to connect, and as whom. */
 export type FleetOptions = ConnectOptions;
@@ -84,7 +85,7 @@ export async function connectFleet(options: FleetOptions): Promise<Fleet> {
     const answer = await bus.request(hubSubject(noun, verb, bus.user), JSON.stringify(input), requestOptions);
     return parseJson(schema, answer.text(), `hub's answer to ${noun}.${verb}`);
   };
-  return {
+  const fleet: Fleet = {
     bus,
     hub,
     async nodes(select = "all") {
@@ -101,16 +102,18 @@ export async function connectFleet(options: FleetOptions): Promise<Fleet> {
       }
     },
     async ask({ nodes, id = newCommandId(), ...ask }) {
-      return { id, answers: await Promise.all(nodes.map((node) => askNode(bus, node, id, ask))) };
+      return { id, answers: await Promise.all(nodes.map((node) => askNode(fleet, node, id, ask))) };
     },
     queue: ({ id = newCommandId(), deadline, ...ask }) =>
       hub("command", "queue", { id, ...ask, ...(deadline && { deadline: deadline.toISOString() }) }, Queued),
     follow: (id, nodes, signal) => follow(bus, id, nodes, signal),
     [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
   };
+  return fleet;
 }
 
-async function askNode(bus: Bus, node: string, id: string, ask: Omit<Ask, "nodes" | "id">): Promise<Answer> {
+async function askNode(fleet: Fleet, node: string, id: string, ask: Omit<Ask, "nodes" | "id">): Promise<Answer> {
+  const { bus } = fleet;
   const { capability, verb, input, deadline, waitMs = READ_WAIT_MS } = ask;
   // A reserved word or a wildcard would be another subject than the node's.
   if (!isId(node)) return { node, error: new XtaskError("invalid", `'${node}' cannot be the id of a node`) };
@@ -127,13 +130,7 @@ async function askNode(bus: Bus, node: string, id: string, ask: Omit<Ask, "nodes
   } catch (thrown) {
     const error = XtaskError.from(thrown);
     if (error.code !== "unavailable" || error.details.length > 0) return { node, error };
-    return {
-      node,
-      error: new XtaskError("unavailable", `Node '${node}' does not answer`, {
-        details: ["is it running? see: xtask nodes"],
-        cause: thrown,
-      }),
-    };
+    return { node, error: await silentNode(() => fleet.nodes(), node, thrown) };
   }
 }
 

@@ -142,12 +142,16 @@ Deno.test("nodes that there are not, and hubs that do not answer, are told apart
   };
   assert.equal(await to("n1"), undefined);
   const missing = await to("n9");
-  assert.equal(missing?.code, "unavailable");
-  assert.match(missing?.message ?? "", /'n9' does not answer/);
+  assert.equal(missing?.code, "not_found");
+  assert.match([missing?.message, ...missing?.details ?? []].join("\n"), /There is no node 'n9'\nthere are n1/);
   for (const node of ["a.b", "a b", "*", ">", "n1.>", "", "hub", "broadcast", "N1"]) {
     const error = await to(node);
     assert.equal(error?.code, "invalid", `'${node}' is no node`);
   }
+  await fleet.node("n1").agent[Symbol.asyncDispose]();
+  const away = await to("n1");
+  assert.equal(away?.code, "unavailable");
+  assert.match(away?.message ?? "", /Node 'n1' is away since \d/);
   const port = fleet.up.server.port;
   await fleet.up[Symbol.asyncDispose]();
   await refused(connectFleet({ servers: `nats://127.0.0.1:${port}`, creds: fleet.up.adminCreds }), "unavailable");

@@ -76,14 +76,16 @@ export async function contextList(this: Shell, { json }: { json: boolean }): Pro
 }
 
 /** Makes a context the current one. */
-export async function contextUse(this: Shell, _flags: unknown, name: string): Promise<void> {
+export async function contextUse(this: Shell, { json }: { json: boolean }, name: string): Promise<void> {
   await this.contexts.use(name);
+  if (json) return this.print(JSON.stringify({ name, current: true }));
   this.print(`Context ${styled(name, "bold", this.color)} is now the current one`);
 }
 
 /** Forgets a context and its credential. */
-export async function contextRemove(this: Shell, _flags: unknown, name: string): Promise<void> {
+export async function contextRemove(this: Shell, { json }: { json: boolean }, name: string): Promise<void> {
   await this.contexts.remove(name);
+  if (json) return this.print(JSON.stringify({ name, removed: true }));
   this.print(`Context ${name} is forgotten`);
 }
 

@@ -5,6 +5,7 @@ import { parseJson } from "../../protocol/parse.ts";
 import { statusSubject } from "../../protocol/subjects.ts";
 import { type Control, controlNode } from "../../client/control.ts";
 import { noneMatch } from "../../client/place.ts";
+import { unknownNode } from "../../client/silent_node.ts";
 import type { Shell } from "../shell.ts";
 import { duration, stateStyle, styled, table } from "../terminal.ts";
 
@@ -117,17 +118,11 @@ async function recordOf(fleet: Awaited<ReturnType<Shell["connect"]>>, id: string
     return parseJson(NodeRecord, (await fleet.bus.request(statusSubject(id), "")).text(), `record of ${id}`);
   } catch (error) {
     if (XtaskError.from(error).code !== "unavailable") throw error;
-    const known = (await fleet.nodes()).find((node) => node.id === id);
+    const nodes = await fleet.nodes();
+    const known = nodes.find((node) => node.id === id);
     if (known !== undefined) return known;
-    throw await unknown(fleet, id);
+    throw unknownNode(id, nodes);
   }
-}
-
-async function unknown(fleet: Awaited<ReturnType<Shell["connect"]>>, id: string): Promise<XtaskError> {
-  const ids = (await fleet.nodes()).map((node) => node.id);
-  return new XtaskError("not_found", `There is no node '${id}'`, {
-    details: [`there are ${ids.join(", ") || "none yet"}`],
-  });
 }
 
 function labelText(labels: Readonly<Record<string, string>>): string {
