@@ -105,7 +105,7 @@ export interface UpProject {
 /** The name of the person who started the hub, as credentials tell it. */
 export const ADMIN = "admin";
 /** The name that the page asks under: an operator, which commands and reads but can neither forge facts nor invite. */
-const PAGE = "page";
+export const PAGE = "page";
 
 /**
  * Starts a hub on this machine, with its server, its HTTP, and the machine as a node.
@@ -377,12 +377,14 @@ async function nodeCreds(path: string, keys: ProjectKeys, node: string): Promise
   return creds;
 }
 
-function newCreds(keys: ProjectKeys, role: Role, name: string): string {
+/** A credential whose key is made here. */
+export function newCreds(keys: ProjectKeys, role: Role, name: string): string {
   const key = generateNkey("user");
   return formatCreds(keys.issue({ role, name, publicKey: key.publicKey }), key.seed);
 }
 
-async function closedForGood(bus: Bus): Promise<never> {
+/** Rejects when a connection is closed for good. */
+export async function closedForGood(bus: Bus): Promise<never> {
   const reason = await bus.closed();
   if (reason === undefined) return await new Promise<never>(() => {});
   throw new XtaskError("unauthenticated", `The hub closed the connection for good: ${reason.message}`, {

@@ -37,6 +37,7 @@ export const AREAS: Readonly<Record<string, Area>> = {
   "lib/mcp": TRANSPORT,
   "lib/cli": { may: ["*"], why: "the command line sits on top" },
   "lib/system.ts": { may: ["*"], except: ["lib/cli"], why: "what builds everything does not know who asked for it" },
+  "lib/cluster.ts": { may: ["*"], except: ["lib/cli"], why: "it builds a hub process as system.ts builds the rest" },
   "main.ts": { may: ["*"], why: "the program starts here" },
   "mod.ts": { may: ["*"], except: ["lib/cli"], why: "the library has no command line" },
   "scripts": { may: ["*"], why: "scripts build and check the whole" },

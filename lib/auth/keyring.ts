@@ -63,6 +63,8 @@ export interface Keyring {
 /** The keys of a project: an account of the hub's server, so that nothing of it is seen from any other. */
 export interface ProjectKeys {
   readonly project: string;
+  /** Whether it can vouch for anybody. */
+  readonly signs: boolean;
   /** The JWT of a user whose private key stays where it was made. */
   issue(user: NewUser): string;
   /** A credential for the hub itself, which may do everything inside the project's account. Made anew each time. */
@@ -70,7 +72,7 @@ export interface ProjectKeys {
 }
 
 /** Projects of one hub; each has streams and buckets of its own. */
-const PROJECTS_MAX = 32;
+export const PROJECTS_MAX = 32;
 
 /**
  * Reads the keys of a hub, or makes them on its first start; the file is for its owner alone. A project that is wanted and
@@ -95,6 +97,28 @@ export async function openKeyring(path: string, wanted: readonly string[]): Prom
   const text = JSON.stringify(all, undefined, 2);
   if (text !== before) await writeSecretFile(path, text);
   return keyringOf(all);
+}
+
+/**
+ * What stands for the keys of a project whose account others have made, as with nsc: one credential, and nothing to sign with.
+ *
+ * @param creds Text of a credential that may do everything in the account
+ */
+export function foreignKeys(project: string, creds: string): ProjectKeys {
+  return {
+    project,
+    signs: false,
+    issue() {
+      throw new XtaskError("invalid", "This hub has no signing keys, so it can invite nobody", {
+        details: [
+          "make a user in its account with the tool that made the account, such as: nsc add user --account A --name ci-1",
+          "a node starts with that: XTASK_NATS_CREDS=ci-1.creds xtask agent --hub URL --name ci-1 --client",
+          "a person uses it: NATS_URL=URL NATS_CREDS=ann.creds xtask nodes",
+        ],
+      });
+    },
+    hubCreds: () => creds,
+  };
 }
 
 async function readText(path: string): Promise<string | undefined> {
@@ -157,6 +181,7 @@ function keyringOf({ operator, system, projects }: Keys): Keyring {
 function projectKeys(project: string, accountKey: Nkey, roleKeys: Readonly<Record<Role, Nkey>>): ProjectKeys {
   return {
     project,
+    signs: true,
     issue({ role, name, publicKey, expiresAt }) {
       // Its own subjects would be those on which the people of the project talk.
       if ((role === "node" || role === "leaf") && name === project) {

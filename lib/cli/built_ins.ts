@@ -19,6 +19,7 @@ import {
   streamFlags,
   text,
 } from "./flags.ts";
+import { HUB } from "./hub.ts";
 import { PEOPLE } from "./people.ts";
 import type { Shell } from "./shell.ts";
 
@@ -29,7 +30,6 @@ const processes = (): Promise<typeof import("./commands/processes.ts")> => impor
 const nodes = (): Promise<typeof import("./commands/nodes.ts")> => import("./commands/nodes.ts" as string);
 const commands = (): Promise<typeof import("./commands/commands.ts")> => import("./commands/commands.ts" as string);
 const streams = (): Promise<typeof import("./commands/streams.ts")> => import("./commands/streams.ts" as string);
-const hub = (): Promise<typeof import("./commands/hub.ts")> => import("./commands/hub.ts" as string);
 const doctor = (): Promise<typeof import("./commands/doctor.ts")> => import("./commands/doctor.ts" as string);
 const completions = (): Promise<typeof import("./commands/completions.ts")> =>
   import("./commands/completions.ts" as string);
@@ -250,22 +250,7 @@ export const BUILT_INS: Readonly<Record<string, () => Command<Context> | RouteMa
       loader: async () => (await streams()).metrics,
     }),
   ...PEOPLE,
-  hub: () =>
-    buildRouteMap({
-      docs: { brief: "This machine's hub as a whole: back it up while it runs, make it again of a backup" },
-      routes: {
-        backup: buildCommand({
-          docs: { brief: "Write the hub's keys and all it keeps into a new folder" },
-          parameters: { flags: { json }, positional: one("A folder that is not there yet", "FOLDER") },
-          loader: async () => (await hub()).backup,
-        }),
-        restore: buildCommand({
-          docs: { brief: "Make a hub of a backup; start it then with xtask up" },
-          parameters: { flags: { json }, positional: one("The folder that xtask hub backup wrote", "FOLDER") },
-          loader: async () => (await hub()).restore,
-        }),
-      },
-    }),
+  ...HUB,
   auth: () =>
     buildRouteMap({
       docs: { brief: "Invite machines and people, or use an invitation" },

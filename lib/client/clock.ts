@@ -1,5 +1,5 @@
 /** How far two clocks are apart, asked over NATS. */
-import { Health } from "../protocol/health.ts";
+import { Health, type HubProcess } from "../protocol/health.ts";
 import type { Fleet } from "./fleet.ts";
 
 /** One question and its answer. */
@@ -23,6 +23,8 @@ export interface ClockOffset {
 /** What the hub said, and how its clock compares. */
 export interface HubHealth extends ClockOffset {
   readonly version: string;
+  /** The process that leads, where several take turns. */
+  readonly leader: HubProcess | undefined;
   /** The shortest of all round trips. */
   readonly roundTripMs: number;
 }
@@ -64,13 +66,18 @@ export function clockOffset(samples: readonly ClockSample[]): ClockOffset {
  */
 export async function hubHealth(fleet: Pick<Fleet, "hub">): Promise<HubHealth> {
   const samples: ClockSample[] = [];
-  let version = "";
+  let [version, leader]: [string, HubProcess | undefined] = ["", undefined];
   for (let asked = 0; asked < SAMPLES; asked++) {
     const askedAt = Date.now();
     const begun = performance.now();
     const health = await fleet.hub("health", "check", {}, Health);
     samples.push({ askedAt, roundTripMs: performance.now() - begun, otherAt: Date.parse(health.now) });
-    version = health.version;
+    ({ version, leader } = health);
   }
-  return { version, roundTripMs: Math.min(...samples.map(({ roundTripMs }) => roundTripMs)), ...clockOffset(samples) };
+  return {
+    version,
+    leader,
+    roundTripMs: Math.min(...samples.map(({ roundTripMs }) => roundTripMs)),
+    ...clockOffset(samples),
+  };
 }

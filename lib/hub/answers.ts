@@ -6,7 +6,7 @@ import type { Bucket } from "../nats/bucket.ts";
 import type { Bus, Incoming } from "../nats/bus.ts";
 import { type By, byOf } from "../protocol/by.ts";
 import { XtaskError } from "../protocol/error.ts";
-import type { Health } from "../protocol/health.ts";
+import type { Health, HubProcess } from "../protocol/health.ts";
 import { CommandId } from "../protocol/id.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { QueueInput } from "../protocol/queue.ts";
@@ -35,6 +35,8 @@ export interface AnswersOptions {
   readonly address: string;
   /** Where leaf nodes connect; undefined where none can. */
   readonly leafPort: number | undefined;
+  /** The process, where several take turns. */
+  readonly about: HubProcess | undefined;
   readonly now: () => number;
 }
 
@@ -56,7 +58,11 @@ type Answer = (text: string, options: AnswersOptions & { readonly by: By | undef
 /** By noun and verb: all that the hub answers, apart from joining. */
 const ANSWERS: Readonly<Record<string, Answer>> = {
   ...ALERT_ANSWERS,
-  "health.check": (_text, { now }): Health => ({ version: VERSION, now: new Date(now()).toISOString() }),
+  "health.check": (_text, { now, about }): Health => ({
+    version: VERSION,
+    now: new Date(now()).toISOString(),
+    ...(about === undefined ? {} : { leader: about }),
+  }),
   "node.list": (text, { fleet }): { nodes: NodeView[] } => {
     const matches = parseSelector(parseJson(NodesInput, text, "input of node.list").select);
     return { nodes: fleet.nodes.filter(matches) };

@@ -162,9 +162,11 @@ export async function putBack(
     const up = streams.find(({ stream }) => stream.config.name === STREAM.up)?.stream;
     // What others derive from comes first: without it they'd try again after pauses that grow.
     for (const { file, stream } of streams.toReversed()) {
+      const { config, state } = up === undefined ? stream : goingOnAfter(stream, up);
       await restore(
         bus,
-        up === undefined ? stream : goingOnAfter(stream, up),
+        // That of a cluster had copies, which one server cannot have.
+        { config: { ...config, num_replicas: 1 }, state },
         (await Deno.open(`${folder}/${file}`)).readable,
       );
       report(`${keys.project}: ${stream.config.name}, ${stream.state.messages} messages`);

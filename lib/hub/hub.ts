@@ -1,7 +1,7 @@
 /** The hub: keeps the fleet's view from what nodes report, and answers what needs that view. */
 import { createInvitation, Invitation } from "../auth/invite.ts";
 import type { ProjectKeys } from "../auth/keyring.ts";
-import { BUCKET, type Bucket, openBucket } from "../nats/bucket.ts";
+import { type Bucket, openBucket } from "../nats/bucket.ts";
 import type { Bus, Incoming } from "../nats/bus.ts";
 import { ensureStreams, lastSequence, readStream, STREAM } from "../nats/streams.ts";
 import { publishStored } from "../nats/uplink.ts";
@@ -12,7 +12,7 @@ import { AlertRecord } from "../protocol/alert.ts";
 import { type Alert, Event } from "../protocol/event.ts";
 import { USER_HEADER } from "../protocol/by.ts";
 import { HUB_AUTHOR } from "../protocol/id.ts";
-import { INVITE_MS, QUEUE_MS_MAX } from "../protocol/limits.ts";
+import { INVITE_MS } from "../protocol/limits.ts";
 import { Heartbeat, NodeRecord } from "../protocol/node.ts";
 import type { Trouble } from "../protocol/metrics.ts";
 import { parseJson } from "../protocol/parse.ts";
@@ -32,9 +32,11 @@ import { type Alarm, openAlarm } from "./alerts/alarm.ts";
 import { hearMetrics, runEvent } from "./alerts/hearing.ts";
 import { tellAlert } from "./alerts/telling.ts";
 import { answerHub } from "./answers.ts";
+import { BUCKETS } from "./buckets.ts";
 import { Commands } from "./commands.ts";
 import { isCommandEvent } from "../protocol/projection.ts";
 import { Fleet, type FleetChange, NodeView } from "./fleet.ts";
+import type { HubProcess } from "../protocol/health.ts";
 import { openQueue } from "./queue.ts";
 
 /** Options of {@linkcode startHub}. */
@@ -50,6 +52,10 @@ export interface HubOptions {
   readonly ca?: string | undefined;
   /** The folder of its server's store, where that is on this machine. */
   readonly store?: string;
+  /** Copies of all that is kept, in a cluster. @default {1} */
+  readonly replicas?: number;
+  /** The process, where several take turns. */
+  readonly about?: HubProcess;
   readonly now?: () => number;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
@@ -71,11 +77,7 @@ export interface Hub extends AsyncDisposable {
 const REPLAYED_MAX = 20_000;
 /** Changed records are written to their bucket this often: one write for many events of a command. */
 const WRITE_MS = 250;
-/** A command's record is kept as long as its result. */
-const COMMANDS_TTL_MS = 90 * 24 * 60 * 60 * 1000;
 const RESUME_MS = 500;
-/** Alerts that are over are kept this long. */
-const ALERTS_TTL_MS = 90 * 24 * 60 * 60 * 1000;
 /** Some alerts begin by nothing but time. */
 const TICK_MS = 5_000;
 /** A living node answers well within this. */
@@ -85,18 +87,18 @@ const GIVE_MS = 10_000;
 
 /** Starts the hub. It answers when this resolves. */
 export async function startHub(options: HubOptions): Promise<Hub> {
-  const { bus, keys, now = Date.now, log } = options;
-  await ensureStreams(bus, { project: keys.project });
-  const nodes = await openBucket(bus, { name: BUCKET.nodes, schema: NodeView });
-  const records = await openBucket(bus, { name: BUCKET.commands, schema: CommandRecord, ttlMs: COMMANDS_TTL_MS });
-  const invites = await openBucket(bus, { name: BUCKET.invites, schema: Invitation, ttlMs: 24 * 60 * 60 * 1000 });
+  const { bus, keys, replicas = 1, now = Date.now, log } = options;
+  await ensureStreams(bus, { project: keys.project, replicas });
+  const nodes = await openBucket(bus, { ...BUCKETS.nodes, schema: NodeView, replicas });
+  const records = await openBucket(bus, { ...BUCKETS.commands, schema: CommandRecord, replicas });
+  const invites = await openBucket(bus, { ...BUCKETS.invites, schema: Invitation, replicas });
   const fleet = new Fleet((await nodes.entries()).values());
   const commands = new Commands();
   const stop = new AbortController();
   await using stack = new AsyncDisposableStack();
   let [ready, refreshed] = [false, false];
   const alarm = await openAlarm({
-    bucket: await openBucket(bus, { name: BUCKET.alerts, schema: AlertRecord, ttlMs: ALERTS_TTL_MS }),
+    bucket: await openBucket(bus, { ...BUCKETS.alerts, schema: AlertRecord, replicas }),
     awaySince(id) {
       const view = fleet.get(id);
       return view?.state === "offline" ? Date.parse(view.seenAt) : undefined;
@@ -115,7 +117,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     );
   };
   const queue = await openQueue({
-    bucket: await openBucket(bus, { name: BUCKET.queue, schema: Waiting, ttlMs: QUEUE_MS_MAX }),
+    bucket: await openBucket(bus, { ...BUCKETS.queue, schema: Waiting, replicas }),
     give: (waiting) => giveTo(bus, waiting),
     async tell(event) {
       // Known at once, so that whoever left a command can take it back; the event itself comes by the stream.
@@ -237,6 +239,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       ...{ bus, keys, fleet, commands, alarm, queue, records, invites, invite, now },
       address: options.address,
       leafPort: options.leafPort,
+      about: options.about,
     }),
   );
   await bus.flush();

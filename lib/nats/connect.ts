@@ -46,6 +46,8 @@ export interface ConnectOptions {
   readonly waitOnFirstConnect?: boolean;
   /** Gives up connecting. Without effect on the connection once there is one. */
   readonly signal?: AbortSignal;
+  /** Asked at each publish, request and answer, and at each dialling: where it says no nothing is sent. */
+  readonly maySend?: () => boolean;
 }
 
 /** Two pings unanswered and the link is dead: known after a minute at most. */
@@ -73,6 +75,7 @@ export async function connect(options: ConnectOptions): Promise<NatsConnection> 
   // NatsConnectionImpl.connect() does the same, but gives nothing back to cancel it by. The constructor is marked private.
   const connection: Unconnected = Reflect.construct(NatsConnectionImpl, [settings]);
   const dialer = new Dialer(connection.options, connection);
+  if (options.maySend !== undefined) dialer.maySend = options.maySend;
   connection.protocol = dialer;
 
   let closing: Promise<void> | undefined;
@@ -109,6 +112,7 @@ class Dialer extends ProtocolHandler {
   #dialling: Promise<void> | undefined;
   #refusal: Error | undefined;
   #mux: unknown;
+  maySend: () => boolean = () => true;
 
   /**
    * An answer is known by its subject alone, and whoever answers has seen one of ours. So the next one must not be guessable:
@@ -139,8 +143,14 @@ class Dialer extends ProtocolHandler {
     return this.#dialling;
   }
 
+  override publish(...message: Parameters<ProtocolHandler["publish"]>): void {
+    if (!this.maySend()) throw new XtaskError("unavailable", "This process may not write any more");
+    super.publish(...message);
+  }
+
   override async dial(server: Server): Promise<void> {
-    if (this.isClosed()) throw new errors.ClosedConnectionError();
+    // What was published while there was no link would go out with the next one.
+    if (this.isClosed() || !this.maySend()) throw new errors.ClosedConnectionError();
     const dialled = super.dial(server);
     const { transport } = this;
     // A server that hangs up before it has accepted the client would otherwise be waited for until the timeout.

@@ -46,12 +46,28 @@ function jetStreamError(error: unknown): XtaskError | undefined {
   if (!(error instanceof Error) || !/^(JetStream|Stream|Consumer)/.test(error.name)) return undefined;
   const status = "status" in error ? error.status : undefined;
   const code = "code" in error ? error.code : undefined;
-  const about = (kind: ErrorCode) => new XtaskError(kind, `JetStream: ${error.message}`, { cause: error });
+  const about = (kind: ErrorCode, ...details: string[]) =>
+    new XtaskError(kind, `JetStream: ${error.message}`, { details, cause: error });
   if (code === WRONG_LAST_SEQUENCE) return about("conflict");
+  if (NO_ROOM.includes(code as number) || /maximum (bytes|messages) exceeded/.test(error.message)) {
+    return about("exhausted", "give it more: max_file_store of the servers, or the limits of the account");
+  }
+  if (NO_PEERS.includes(code as number)) {
+    return about("unavailable", "it takes as many servers with JetStream in one cluster as there are to be copies");
+  }
+  if (NO_JETSTREAM.includes(code as number) || error.name === "JetStreamNotEnabled") {
+    return about("unavailable", "enable JetStream in the server's configuration, and for the account");
+  }
   if (error.name.endsWith("NotFoundError") || status === 404 || code === 404) return about("not_found");
-  if (error.name === "JetStreamNotEnabled" || status === 503 || code === 503) return about("unavailable");
+  if (status === 503 || code === 503) return about("unavailable");
   return undefined;
 }
 
 /** The server's code for a write that expected another state of the stream. */
 const WRONG_LAST_SEQUENCE = 10071;
+/** Those for too little room: for all accounts on file, in memory, and for one account. */
+const NO_ROOM = [10047, 10028, 10002];
+/** Those for more copies than there are servers: without a cluster, and in one. */
+const NO_PEERS = [10074, 10005];
+/** Those for no JetStream: of the server, and of the account. */
+const NO_JETSTREAM = [10076, 10039];

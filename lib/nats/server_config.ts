@@ -1,20 +1,22 @@
 /** What is set in nats-server: the hub's, and that of a leaf node. Address and ports stand in server.ts. */
-import type { ServerTrust } from "../auth/keyring.ts";
+import { PROJECTS_MAX, type ServerTrust } from "../auth/keyring.ts";
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
-/** The hub's server: an account for each project, and a store that may grow. */
-export function hubConfig(home: string, { operatorJwt, systemAccount, accounts }: ServerTrust) {
+/** What the streams and buckets of a project may grow to, on file and in memory, with room for more of them. */
+export const PROJECT_BYTES = { file: 48 * GIB, memory: 64 * MIB };
+
+/** What the hub's server and each server of a hub's cluster are told alike: an account for each project, and a store. */
+export function hubServerConfig({ operatorJwt, systemAccount, accounts }: ServerTrust) {
   return {
-    server_name: "hub",
     jetstream: {
-      store_dir: `${home}/store`,
       domain: "hub",
       // An acknowledgement then means "on disk": the machine may lose power at any moment.
       sync_interval: "always",
-      max_memory_store: 256 * MIB,
-      max_file_store: 100 * GIB,
+      // Every stream has its own bound. A server takes none beyond these, so they are those of as many projects as can be.
+      max_memory_store: PROJECTS_MAX * PROJECT_BYTES.memory,
+      max_file_store: PROJECTS_MAX * PROJECT_BYTES.file,
       // Nodes that were cut off together come back together, each with a batch of what it kept.
       limits: { batch: { max_inflight_per_stream: 500, max_inflight_total: 2_000 } },
     },
@@ -27,6 +29,37 @@ export function hubConfig(home: string, { operatorJwt, systemAccount, accounts }
     resolver: "MEMORY",
     resolver_preload: accounts,
   };
+}
+
+/** The hub's own server. */
+export function hubConfig(home: string, trust: ServerTrust) {
+  const { jetstream, ...more } = hubServerConfig(trust);
+  return { server_name: "hub", jetstream: { store_dir: `${home}/store`, ...jetstream }, ...more };
+}
+
+/**
+ * What belongs into the configuration of each server of a cluster that a hub is to use: a text for an `include`. It holds
+ * public keys and what they may, and no secret.
+ */
+export function clusterConfigText(trust: ServerTrust, leafPort: number): string {
+  const settings = {
+    ...hubServerConfig(trust),
+    // Not advertised: a leaf must keep to the addresses it was given, which may be a proxy's.
+    leafnodes: { port: leafPort, no_advertise: true },
+  };
+  const lines = Object.entries(settings).map(([name, value]) => `${name}: ${JSON.stringify(value, undefined, 2)}`);
+  return [
+    "# What an xtask hub needs of each server of its cluster. Include it in their configuration, beside what differs:",
+    "#",
+    '#   include "xtask.conf"',
+    "#   server_name: n1",
+    "#   listen: 0.0.0.0:4222",
+    "#   store_dir: /var/lib/nats",
+    "#   cluster { name: xtask, listen: 0.0.0.0:6222, routes: [nats://n1:6222, nats://n2:6222, nats://n3:6222] }",
+    "#",
+    "# Where a project was added, write it again and reload each server: nats-server --signal reload",
+    ...lines,
+  ].join("\n");
 }
 
 /** What a leaf node's server is told. */

@@ -83,6 +83,7 @@ export async function ensureStreams(
     storage: StorageType.Memory,
     max_msgs_per_subject: 1,
     max_age: presenceMs * 1e6,
+    max_bytes: GIB / 32,
     duplicate_window: Math.min(presenceMs, 1_000) * 1e6,
     allow_msg_ttl: true,
     allow_rollup_hdrs: true,
@@ -133,7 +134,10 @@ export type Manager = Awaited<ReturnType<typeof jetstreamManager>>;
 
 /** Makes a stream, or brings it to what is wanted. */
 export async function ensure(manager: Manager, config: Partial<StreamConfig> & { name: string }): Promise<void> {
-  const there = await manager.streams.info(config.name).then(({ config }) => config, () => undefined);
+  const there = await manager.streams.info(config.name).then(({ config }) => config, (error) => {
+    if (natsError(error).code === "not_found") return undefined;
+    throw error;
+  });
   if (there === undefined) await manager.streams.add(config);
   else await manager.streams.update(config.name, { ...config, ...startsOf(config, there) });
 }

@@ -121,6 +121,11 @@ export const hereOf = (project: string): string => subject(project, "team", "her
 /** `$KV.xtask_alerts.{key}`: each alert as it stands, whoever changed it. */
 export const ALERT_RECORDS = "$KV.xtask_alerts.>";
 
+/** `$KV.{bucket}.{key}`: where a key of a bucket is written. */
+export const bucketSubject = (bucket: string, key: string): string => `$KV.${bucket}.${key}`;
+/** `$KV.{bucket}.>`: all keys of a bucket. */
+export const bucketSubjects = (bucket: string): string => bucketSubject(bucket, ">");
+
 // The hub.
 
 /** `xtask.hub.{noun}.{verb}`: what needs the fleet's view. The asker's own name may end it, which proves who asks. */

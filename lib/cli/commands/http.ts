@@ -79,3 +79,9 @@ export async function readPem(path: string): Promise<string> {
     throw new XtaskError("invalid", `${path} cannot be read`, { details: [(cause as Error).message], cause });
   }
 }
+
+/** The token of the last start, as a context has it: programs that have it go on. */
+export async function knownToken({ contexts }: Shell, context: string): Promise<{ token?: string }> {
+  const known = (await contexts.list()).find(({ name }) => name === context);
+  return known?.token === undefined ? {} : { token: known.token };
+}

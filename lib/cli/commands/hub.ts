@@ -5,15 +5,19 @@ import { assetPath } from "../assets.ts";
 import type { Shell } from "../shell.ts";
 import { untilStopped } from "../signals.ts";
 
-/** The context that `xtask up` keeps of this machine's hub. */
+/** The context of the hub that runs on this machine. */
 const LOCAL = "local";
 
 /** Writes a backup of this machine's hub into a new folder. */
-export async function backup(this: Shell, { json }: { readonly json: boolean }, folder: string): Promise<void> {
+export async function backup(
+  this: Shell,
+  { json, keys = `${this.paths.data}/hub/keys.json` }: { readonly json: boolean; readonly keys?: string },
+  folder: string,
+): Promise<void> {
   const { url, ca } = await this.context(LOCAL);
   const report = (line: string) => json ? undefined : this.note(line);
   const tls = ca === undefined ? {} : { tls: { ca: await Deno.readTextFile(ca) } };
-  const manifest = await backUp({ keys: `${this.paths.data}/hub/keys.json`, servers: url, ...tls, folder, report });
+  const manifest = await backUp({ keys, servers: url, ...tls, folder, report });
   if (json) return this.print(JSON.stringify(summaryOf(manifest, folder)));
   this.print(
     `Backed up to ${folder}: ${messagesOf(manifest)} messages of ${projectsOf(manifest)}, as of ${manifest.at}`,

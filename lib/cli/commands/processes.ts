@@ -7,11 +7,12 @@ import { SLOTS_DEFAULT_MIN } from "../../protocol/limits.ts";
 import { parse } from "../../protocol/parse.ts";
 import { XtaskError } from "../../protocol/error.ts";
 import { CAPABILITY_NAMES, type CapabilityName, isCapabilityName } from "../../capability/registry.ts";
-import { type Log, type NodeOptions, startNode, startUp, type Up } from "../../system.ts";
+import { type NodeOptions, startNode, startUp, type Up } from "../../system.ts";
 import { assetPath } from "../assets.ts";
 import { openInBrowser } from "../browser.ts";
 import type { Shell } from "../shell.ts";
-import { certificateOf, type HttpFlags, httpOptions, readPem } from "./http.ts";
+import { certificateOf, type HttpFlags, httpOptions, knownToken, readPem } from "./http.ts";
+import { logTo } from "./log.ts";
 import { membershipOf } from "./membership.ts";
 import { untilStopped } from "../signals.ts";
 import { styled } from "../terminal.ts";
@@ -55,7 +56,7 @@ export async function up(this: Shell, flags: UpFlags): Promise<void> {
     natsPort,
     leafPort,
     ...(certificate === undefined ? {} : { certificate }),
-    http: { ...await httpOptions(this, flags, { certificate, host }), ...await knownToken(this) },
+    http: { ...await httpOptions(this, flags, { certificate, host }), ...await knownToken(this, LOCAL) },
     projects: (flags.project ?? []).map((id) => parse(Id, id, "project id")),
     agent: !noAgent,
   }, stop.signal);
@@ -78,12 +79,6 @@ export async function up(this: Shell, flags: UpFlags): Promise<void> {
 
 /** The context of this machine's own hub; its further projects are `local.{project}`. */
 const LOCAL = "local";
-
-/** The token of the last start: programs that have it go on. */
-async function knownToken({ contexts }: Shell): Promise<{ token?: string }> {
-  const known = (await contexts.list()).find(({ name }) => name === LOCAL);
-  return known?.token === undefined ? {} : { token: known.token };
-}
 
 /** Flags of `xtask agent`. */
 export interface AgentFlags extends NodeFlags {
@@ -223,16 +218,6 @@ async function realFolder(path: string): Promise<string> {
   throw new XtaskError("not_found", `There is no folder ${path}`, {
     details: ["give the folder of your Taskfile with --dir"],
   });
-}
-
-/** Log lines go to standard error: for people as text, with `--json` one object each. */
-function logTo(shell: Shell, json: boolean): Log {
-  return (part, level, message) => {
-    const at = new Date().toISOString();
-    if (json) return shell.note(JSON.stringify({ at, level, part, message }));
-    const style = level === "error" ? "red" : level === "warn" ? "yellow" : "dim";
-    shell.note(styled(`${at.slice(11, 19)} ${part}: ${message}`, style, shell.color));
-  };
 }
 
 function summaryOf(shell: Shell, { server, address, http, agent, project, others }: Up, dir: string) {

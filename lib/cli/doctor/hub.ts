@@ -66,6 +66,7 @@ export async function hubFindings(shell: Shell, name: string | undefined): Promi
     return [
       { what: "hub", state: "ok", found, data: { roundTripMs, nodes: nodes.length } },
       ...version(health),
+      ...leader(health),
       clock(health),
       ...(http === undefined ? [] : [await page({ http, ...(ca === undefined ? {} : { ca }) })]),
     ];
@@ -127,6 +128,19 @@ function version({ version }: HubHealth): Finding[] {
     state: "note",
     found: `${version}, and this is ${VERSION}`,
     advice: "use one version everywhere",
+  }];
+}
+
+/** Of hub processes that take turns. How their servers keep what they acknowledge cannot be seen over NATS. */
+function leader({ leader }: HubHealth): Finding[] {
+  if (leader === undefined) return [];
+  const { id, hostname, pid, startedAt } = leader;
+  return [{
+    what: "hub's process",
+    state: "ok",
+    found: `process ${pid} on ${hostname} (${id}), there since ${startedAt}, leads`,
+    advice: "others that stand by say so at their /readyz; that its servers write at once (sync_interval: always) " +
+      "is for their configuration to say",
   }];
 }
 
