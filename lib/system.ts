@@ -77,6 +77,8 @@ export interface UpOptions extends NodeOptions {
   readonly projects: readonly string[];
   /** Whether this machine is a node as well: of the first project. */
   readonly agent: boolean;
+  /** How long a run that may move goes on without a word of the hub. @default {15000} */
+  readonly leaseMs?: number;
 }
 
 /** A hub with everything around it. Disposing it stops all of it, in order: agent, HTTP, hub, server. */
@@ -205,9 +207,7 @@ interface Started extends UpProject, Project, AsyncDisposable {}
 
 async function startProject(
   keys: ProjectKeys,
-  { server, home, host, certificate, log }: Pick<UpOptions, "home" | "host" | "certificate" | "log"> & {
-    readonly server: Server;
-  },
+  { server, home, host, certificate, leaseMs, log }: UpOptions & { readonly server: Server },
   signal: AbortSignal | undefined,
 ): Promise<Started> {
   await using stack = new AsyncDisposableStack();
@@ -223,6 +223,7 @@ async function startProject(
       leafPort: server.leafPort,
       ca: certificate?.ca,
       store: home,
+      leaseMs,
       log: (level, message) => log(`hub ${keys.project}`, level, message),
     }),
   );

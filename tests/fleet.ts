@@ -39,6 +39,8 @@ export interface FleetOptions {
   readonly slots?: number;
   /** Projects of the hub. @default {["default"]} */
   readonly projects?: readonly string[];
+  /** How long the lease of a run that may move is. */
+  readonly leaseMs?: number;
   /** A Taskfile in place of that of the example project. */
   readonly taskfile?: string;
 }
@@ -101,6 +103,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
       http: { host: "127.0.0.1", port: 0, datastar: await Deno.readTextFile(await pageScript()) },
       projects: options.projects ?? [],
       agent: false,
+      ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
     }),
   );
   const { url } = up.server;

@@ -1,15 +1,21 @@
 /** The agent: the process on a node that takes commands, runs them and reports. */
 import type { Capability } from "../capability/define.ts";
 import type { Bus } from "../nats/bus.ts";
+import { elapsedClock } from "../os/elapsed.ts";
+import { XtaskError } from "../protocol/error.ts";
+import { type LeasedRun, Renewed } from "../protocol/lease.ts";
 import { DRAIN_MS } from "../protocol/limits.ts";
 import { type Trouble, TROUBLE_CHARS_MAX } from "../protocol/metrics.ts";
 import type { Labels, NodeRecord } from "../protocol/node.ts";
+import { parseJson } from "../protocol/parse.ts";
+import { leaseRenewSubject } from "../protocol/subjects.ts";
 import { VERSION } from "../protocol/version.ts";
 import { openDoor } from "./door.ts";
 import { endpointsOf } from "./endpoints.ts";
 import { clientLink, openLeafLink } from "./hub_link.ts";
 import { listTasks, type Unavailable } from "./inventory.ts";
 import type { JournalPort } from "./journal.ts";
+import { Leases } from "./leases.ts";
 import { LinkWatch, type LinkWatchOptions } from "./link_watch.ts";
 import { type Machine, machineHere, type MachineOptions } from "./machine.ts";
 import { RunCounts } from "./metrics.ts";
@@ -41,6 +47,8 @@ export interface AgentSettings {
   readonly storeTrouble?: () => string | undefined;
   readonly hostname: string;
   readonly now?: () => number;
+  /** In ms of a clock that only grows, also while the machine sleeps. @default {elapsedClock()} */
+  readonly elapsed?: () => number;
   /** Hears what the agent has to say: one line. */
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
@@ -70,7 +78,7 @@ export function startAgent(options: AgentOptions): Promise<Agent> {
 
 /** Starts an agent on a machine: see {@linkcode startAgent}. */
 export async function startAgentOn(machine: Machine, options: AgentSettings): Promise<Agent> {
-  const { bus, leaf, node, dir, now = Date.now } = options;
+  const { bus, leaf, node, dir, now = Date.now, elapsed = elapsedClock() } = options;
   await using stack = new AsyncDisposableStack();
   stack.use(await machine.lock());
   const stop = new AbortController();
@@ -101,6 +109,7 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
   const { host, capabilities, unavailable, guarded } = await machine.openHost();
   stack.use(host);
   const slots = new Slots(options.slots);
+  const leases = stack.use(new Leases({ renew: (runs, withinMs) => renewLeases(bus, node, runs, withinMs), elapsed }));
   // Until the node is known to the hub there is nobody to tell.
   let changed = () => {};
   const counts = new RunCounts();
@@ -111,6 +120,7 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
     host,
     endProcesses: machine.endProcesses,
     slots,
+    leases,
     counts,
     now,
     onChange: () => changed(),
@@ -152,6 +162,9 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
     reporter.log("info", draining ? "takes no new commands" : "takes commands");
     changed();
   };
+  // What can go on elsewhere does so when a node has been draining for a while.
+  let handBack: ReturnType<typeof setTimeout> | undefined;
+  stack.defer(() => clearTimeout(handBack));
   stack.use(openDoor({
     bus,
     node,
@@ -166,8 +179,18 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
         await self.label(changes);
         changed();
       },
-      drain: () => setDraining(true, true),
-      resume: () => setDraining(false, true),
+      drain: async () => {
+        handBack ??= setTimeout(
+          () => runs.handBack(new XtaskError("cancelled", "The node is being drained")),
+          DRAIN_MS,
+        );
+        await setDraining(true, true);
+      },
+      resume: async () => {
+        clearTimeout(handBack);
+        handBack = undefined;
+        await setDraining(false, true);
+      },
     },
     onRequest: ({ subject, durationMs, error }) => {
       service.count(subject, durationMs, error?.message);
@@ -226,6 +249,13 @@ function troublesOf(journal: string | undefined, store: string | undefined): Tro
   const told = (of: Trouble["of"], reason: string | undefined): Trouble[] =>
     reason === undefined ? [] : [{ of, reason: reason.slice(0, TROUBLE_CHARS_MAX) }];
   return [...told("journal", journal), ...told("store", store)];
+}
+
+async function renewLeases(bus: Bus, node: string, runs: readonly LeasedRun[], timeoutMs: number): Promise<Renewed> {
+  // What waited for the link would be sent when it is of no use any more.
+  if (!bus.up) throw new XtaskError("unavailable", "There is no link");
+  const answer = await bus.request(leaseRenewSubject(node), JSON.stringify({ runs }), { timeoutMs });
+  return parseJson(Renewed, answer.text(), "answer to lease.renew");
 }
 
 async function tellRecovered(ids: readonly string[], reporter: Reporter): Promise<void> {

@@ -10,6 +10,7 @@ import { type By, byOf } from "../protocol/by.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { CommandId } from "../protocol/id.ts";
 import { INPUT_BYTES_MAX, WAIT_MS_DEFAULT, WAIT_MS_MAX } from "../protocol/limits.ts";
+import { Epoch, LeaseMs } from "../protocol/lease.ts";
 import { LabelChanges, Labels, type NodeRecord } from "../protocol/node.ts";
 import { parse, parseJson } from "../protocol/parse.ts";
 import { type CancelReply, HEADER, type Ongoing, type Reply, RunQuery } from "../protocol/run.ts";
@@ -25,7 +26,7 @@ import {
   resultSubject,
   statusSubject,
 } from "../protocol/subjects.ts";
-import type { Active, Runs } from "./runs.ts";
+import type { Active, Command, Runs } from "./runs.ts";
 import type { Schedules } from "./schedules/schedules.ts";
 
 /** What the door needs. */
@@ -156,6 +157,10 @@ async function command(
   const id = message.header(HEADER.commandId);
   const deadline = message.header(HEADER.deadline);
   const waitMs = parse(WaitMs, message.header(HEADER.wait) ?? String(WAIT_MS_DEFAULT), `header ${HEADER.wait}`);
+  const lease = leaseOf(message);
+  if (lease !== undefined && verb.effect === "read") {
+    throw new XtaskError("invalid", `${capability.name}.${name} only looks, and need not move: ask a node itself`);
+  }
   const by = byOf(author, message);
   const taken = await options.runs.submit({
     ...(id === undefined ? {} : { id: parse(CommandId, id, `header ${HEADER.commandId}`) }),
@@ -163,9 +168,23 @@ async function command(
     verb: name,
     input,
     ...(by === undefined ? {} : { by }),
+    ...(lease === undefined ? {} : { lease }),
     ...(deadline === undefined ? {} : { deadline: Date.parse(parse(Deadline, deadline, `header ${HEADER.deadline}`)) }),
   });
   return "finishedAt" in taken ? taken : await within(waitMs, taken, options.node);
+}
+
+/** The lease of a command that may move. Whoever says that there is one, the hub is asked before anything starts. */
+function leaseOf(message: Incoming): Command["lease"] {
+  const [attempt, lease] = [message.header(HEADER.attempt), message.header(HEADER.lease)];
+  if (attempt === undefined && lease === undefined) return undefined;
+  if (message.header(HEADER.commandId) === undefined) {
+    throw new XtaskError("invalid", `A lease is that of a command: ${HEADER.commandId} is missing`);
+  }
+  return {
+    epoch: parse(Epoch, Number(attempt), `header ${HEADER.attempt}`),
+    leaseMs: parse(LeaseMs, Number(lease), `header ${HEADER.lease}`),
+  };
 }
 
 /** The verb that a subject's last token means: by name, or the one verb whose input it is. */

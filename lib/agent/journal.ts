@@ -144,9 +144,15 @@ export class Journal implements Disposable {
     return this.#trouble;
   }
 
-  /** Records a run before anything of it starts. Resolves when that is on disk. */
+  /**
+   * Records a run before anything of it starts. Resolves when that is on disk. A later attempt at a command takes the place of
+   * an earlier one, whose result has its reports.
+   */
   accept(accepted: Accepted): Promise<void> {
     return this.#write(() => {
+      if (accepted.attempt > 1) {
+        this.#db.prepare("DELETE FROM runs WHERE id = ? AND result IS NOT NULL").run(accepted.id);
+      }
       this.#db.prepare("INSERT INTO runs (id, accepted, at, sum) VALUES (?1, ?2, ?3, sum_of(?1, ?2, NULL))")
         .run(accepted.id, JSON.stringify(accepted), this.#now());
     });

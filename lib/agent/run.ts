@@ -21,6 +21,8 @@ export interface Command {
   readonly schedule?: string;
   /** Milliseconds since 1970. */
   readonly deadline?: number;
+  /** Given where the hub may move it: it runs as long as its lease is renewed. The epoch is its attempt number. */
+  readonly lease?: { readonly epoch: number; readonly leaseMs: number };
 }
 
 /** A run that has been accepted and not ended. */
@@ -42,7 +44,10 @@ export class Run implements Active {
   readonly accepted: Accepted;
   readonly effect: Verb["effect"];
   readonly output: Output;
+  readonly leased: boolean;
   readonly abort = new AbortController();
+  /** Aborted where what still lives of it must be over at once. */
+  readonly kill = new AbortController();
   readonly settled = Promise.withResolvers<Result>();
   state: "accepted" | "running" = "accepted";
   startedAt: number | undefined;
@@ -52,9 +57,10 @@ export class Run implements Active {
   /** Why it is being ended, which decides the state it ends in. */
   ending: EndState | undefined;
 
-  constructor(accepted: Accepted, effect: Verb["effect"], output: Output) {
+  constructor(accepted: Accepted, effect: Verb["effect"], output: Output, leased: boolean) {
     this.id = accepted.id;
     this.accepted = accepted;
+    this.leased = leased;
     this.effect = effect;
     this.output = output;
   }

@@ -13,6 +13,7 @@ import type { CancelReply, OutputSummary, Result } from "../protocol/run.ts";
 import { upEvent, upLog, upResult } from "../protocol/subjects.ts";
 import { at } from "./deadline.ts";
 import type { Accepted, JournalPort } from "./journal.ts";
+import type { LeaseHeld, Leases } from "./leases.ts";
 import type { RunCounts } from "./metrics.ts";
 import type { Draft, Outbox } from "./outbox.ts";
 import { Output } from "./output.ts";
@@ -29,6 +30,7 @@ export interface RunsOptions {
   readonly host: Host;
   readonly endProcesses: EndProcesses;
   readonly slots: Slots;
+  readonly leases: Leases;
   readonly counts: RunCounts;
   readonly now: () => number;
   /** Hears that a run began or ended: the node's record has changed. */
@@ -58,18 +60,21 @@ export class Runs {
    * Takes a command, or finds the run that its id has already. A verb that changes something is in the journal when this
    * resolves.
    *
-   * @throws {XtaskError} `conflict` for an id that meant something else, `exhausted` where there is no room
+   * @throws {XtaskError} `conflict` for an id that meant something else, `exhausted` where there is no room, `unavailable` for
+   * an attempt that is not the newest, or comes while an earlier one is still ending
    */
   async submit(command: Command): Promise<Active | Result> {
-    const { journal, slots, now } = this.#options;
-    const { capability, verb: verbName, input } = command;
+    const { journal, slots, leases, now } = this.#options;
+    const { capability, verb: verbName, input, lease } = command;
     const before = command.id === undefined ? undefined : this.#find(command.id, command);
     if (before !== undefined) return before;
     const id = command.id ?? newCommandId(now());
     const verb = capability.verbs[verbName] as Verb;
     const acceptedAt = new Date(now()).toISOString();
-    const accepted: Accepted = { id, capability: capability.name, verb: verbName, input, attempt: 1, acceptedAt };
-    const run = new Run(accepted, verb.effect, this.#outputOf(accepted, verb));
+    const attempt = lease?.epoch ?? 1;
+    const accepted: Accepted = { id, capability: capability.name, verb: verbName, input, attempt, acceptedAt };
+    const run = new Run(accepted, verb.effect, this.#outputOf(accepted, verb), lease !== undefined);
+    if (lease !== undefined) leases.assertRoom();
     if (verb.effect === "change") slots.assertRoom();
     else this.#assertReadable();
     // Its place in line is taken at once: of a burst each must see those before it.
@@ -143,7 +148,13 @@ export class Runs {
     signal.removeEventListener("abort", interrupt);
   }
 
-  #find(id: string, { capability, verb, input }: Command): Active | Result | undefined {
+  /** Hands back the runs that can go on elsewhere: they end here as `interrupted`, and the hub starts them again. */
+  handBack(reason: XtaskError): void {
+    for (const run of this.#active.values()) if (run.leased) run.end("interrupted", reason);
+  }
+
+  #find(id: string, command: Command): Active | Result | undefined {
+    const { capability, verb, input } = command;
     const active = this.#active.get(id);
     const known = active === undefined ? this.#options.journal.find(id) : undefined;
     const accepted = active?.accepted ?? known?.accepted;
@@ -154,6 +165,15 @@ export class Runs {
       throw new XtaskError("conflict", `Command id ${id} was used for another command`, {
         details: [`it was ${accepted.capability}.${accepted.verb}; leave the id out to get a new one`],
       });
+    }
+    const epoch = command.lease?.epoch ?? accepted.attempt;
+    if (epoch > accepted.attempt) {
+      if (active === undefined) return undefined;
+      if (!active.leased) throw new XtaskError("conflict", `${id} was asked of this node itself, and runs here`);
+      active.end("interrupted", new XtaskError("unavailable", `Attempt ${epoch} at this was given out`));
+    }
+    if (epoch !== accepted.attempt) {
+      throw new XtaskError("unavailable", `This node has attempt ${accepted.attempt} of ${id}, not ${epoch}`);
     }
     return active ?? known?.result;
   }
@@ -167,18 +187,21 @@ export class Runs {
   }
 
   #outputOf(accepted: Accepted, { effect }: Verb): Output {
-    const { node, outbox, now } = this.#options;
+    const { node, outbox, leases, now } = this.#options;
     return new Output({
       subject: upLog(node, accepted.id),
       attempt: accepted.attempt,
       held: effect === "read",
-      send: (draft) => outbox.log(draft),
+      send: (draft) => {
+        leases.look();
+        return outbox.log(draft);
+      },
       now,
     });
   }
 
   async #perform(run: Run, slot: Promise<Disposable> | undefined, command: Command): Promise<void> {
-    const { now, counts, onTrouble, onChange } = this.#options;
+    const { now, leases, counts, onTrouble, onChange } = this.#options;
     const { capability, deadline = Infinity } = command;
     const verb = capability.verbs[command.verb] as Verb;
     const { signal } = run.abort;
@@ -187,9 +210,12 @@ export class Runs {
       run.end(started ? "failed" : "expired", new XtaskError("timeout", "The command's deadline passed"));
     };
     const ending = deadline === Infinity ? undefined : at(deadline, now, expire);
+    const lease = this.#leaseOf(run, command);
+    let settled = false;
     let outcome: Outcome;
     try {
       using _slot = await slot;
+      await lease?.begun;
       // The slot may have come with the end of a run that had the same deadline.
       if (now() >= deadline) expire();
       signal.throwIfAborted();
@@ -206,30 +232,44 @@ export class Runs {
         verb: run.accepted.verb,
         input: run.accepted.input,
         command: run.id,
+        attempt: run.accepted.attempt,
         signal,
+        kill: run.kill.signal,
         output: (stream, bytes) => run.output.write(stream, bytes),
       });
     } catch (error) {
       outcome = { error: XtaskError.from(error).toWire() };
     }
     ending?.[Symbol.dispose]();
+    leases.look();
     try {
       await run.output.end();
       const result = this.#resultOf(run.accepted, run.output.summary(), endOf(run, verb, outcome), run.startedAt);
       await this.#record(result, verb.effect === "change" || run.followed ? undefined : "untold");
       run.settled.resolve(result);
+      settled = result.state !== "interrupted";
     } catch (error) {
       // The work is done but cannot be recorded. The caller still gets the truth; the journal will call it interrupted.
       onTrouble(`The result of ${run.id} could not be recorded`, error);
       run.settled.resolve(this.#resultOf(run.accepted, run.output.summary(), endOf(run, verb, outcome), run.startedAt));
     } finally {
       this.#active.delete(run.id);
+      lease?.end(settled);
       if (verb.effect === "change") {
         const { state, startedAt, durationMs } = await run.result;
         counts.ended(state, startedAt === undefined ? undefined : durationMs);
         onChange();
       }
     }
+  }
+
+  #leaseOf(run: Run, { lease }: Command): LeaseHeld | undefined {
+    if (lease === undefined) return undefined;
+    return this.#options.leases.take({ id: run.id, ...lease }, {
+      signal: run.abort.signal,
+      onStop: (reason) => run.end("interrupted", reason),
+      onKill: () => run.kill.abort(),
+    });
   }
 
   /** Puts a result into the journal and in line for the hub. */

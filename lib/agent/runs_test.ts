@@ -7,8 +7,10 @@ import type { Host, Invocation, Outcome } from "../capability/host.ts";
 import { endProcesses } from "../os/processes.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
-import { DATA_BYTES_MAX, QUEUE_MAX } from "../protocol/limits.ts";
+import { DATA_BYTES_MAX, LEASE_MS, QUEUE_MAX } from "../protocol/limits.ts";
+import { type LeasedRun, leaseTimes, type Renewed } from "../protocol/lease.ts";
 import type { Result } from "../protocol/run.ts";
+import { Leases } from "./leases.ts";
 import { RunCounts } from "./metrics.ts";
 import { Node } from "./outbox_for_tests.ts";
 import { type Active, type Command, Runs } from "./runs.ts";
@@ -59,6 +61,13 @@ class Ground implements AsyncDisposable {
   readonly slots: Slots;
   readonly troubles: string[] = [];
   readonly counts = new RunCounts();
+  /** The hub's word on leases; undefined where it says nothing. */
+  hub: ((runs: readonly LeasedRun[]) => Renewed) | undefined = (runs) => ({
+    renewed: runs.map(({ id }) => id),
+    lost: [],
+  });
+  elapsedMs = 0;
+  leases = this.#openLeases();
   runs: Runs;
 
   constructor(node: Node, slots: number) {
@@ -77,6 +86,22 @@ class Ground implements AsyncDisposable {
     this.runs = this.#open();
   }
 
+  /** Time passes. */
+  pass(ms: number): void {
+    this.elapsedMs += ms;
+    this.leases.look();
+  }
+
+  #openLeases(): Leases {
+    return new Leases({
+      renew: (runs) =>
+        this.hub === undefined
+          ? Promise.reject(new XtaskError("unavailable", "There is no link"))
+          : Promise.resolve(this.hub(runs)),
+      elapsed: () => this.elapsedMs,
+    });
+  }
+
   #open(): Runs {
     const { journal, outbox } = this.node;
     return new Runs({
@@ -86,6 +111,7 @@ class Ground implements AsyncDisposable {
       outbox,
       host: this.bench,
       slots: this.slots,
+      leases: this.leases,
       counts: this.counts,
       now: Date.now,
       onChange: () => {},
@@ -101,6 +127,7 @@ class Ground implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.runs.drain(AbortSignal.abort());
+    this.leases[Symbol.dispose]();
     await this.node[Symbol.asyncDispose]();
   }
 }
@@ -276,4 +303,95 @@ Deno.test("what a killed agent left is reported as interrupted, once, and not ru
   for (const { id } of [running, waiting]) assert.equal(told.filter((one) => one === `results ${id}`).length, 1);
   await setImmediate();
   assert.ok(!ground.bench.calls.has(waiting.id), "what had not begun does not begin");
+});
+
+const leased = (epoch: number, change: Partial<Command> = {}) =>
+  command({ lease: { epoch, leaseMs: LEASE_MS }, ...change });
+const { stopMs, killMs } = leaseTimes(LEASE_MS);
+
+Deno.test("a run that may move starts when the hub has renewed its lease, and not before", async () => {
+  await using ground = await Ground.start();
+  ground.hub = undefined;
+  const asked = leased(3);
+  const taken = active(await ground.runs.submit(asked));
+  await setImmediate();
+  assert.equal(ground.bench.calls.size, 0, "nobody has said yet that it may");
+  ground.hub = (runs) => ({ renewed: runs.map(({ id }) => id), lost: [] });
+  ground.pass(1_000);
+  const call = await ground.bench.call(asked.id);
+  assert.equal(call.attempt, 3);
+  call.end(DONE);
+  const result = await taken.result;
+  assert.deepEqual([result.state, result.attempt], ["succeeded", 3]);
+});
+
+Deno.test("a run whose lease was given to nobody here never starts", async () => {
+  await using ground = await Ground.start();
+  ground.hub = (runs) => ({ renewed: [], lost: runs.map(({ id }) => id) });
+  const { state, error, startedAt } = await active(await ground.runs.submit(leased(1))).result;
+  assert.deepEqual([state, error?.code, startedAt], ["interrupted", "unavailable", undefined]);
+  assert.equal(ground.bench.calls.size, 0);
+});
+
+Deno.test("a run whose lease lapses is told to end, then killed, and says that it was interrupted", async () => {
+  await using ground = await Ground.start();
+  const asked = leased(1);
+  const taken = active(await ground.runs.submit(asked));
+  const call = await ground.bench.call(asked.id);
+  ground.hub = undefined;
+  ground.pass(stopMs - 1);
+  assert.ok(!call.signal.aborted);
+  ground.pass(1);
+  assert.ok(call.signal.aborted && !call.kill?.aborted);
+  const stubborn = leased(1);
+  ground.hub = (runs) => ({ renewed: runs.map(({ id }) => id), lost: [] });
+  await ground.runs.submit(stubborn);
+  const second = await ground.bench.call(stubborn.id);
+  ground.hub = undefined;
+  // The agent itself was stopped for so long: what it says next comes after it has looked.
+  ground.elapsedMs += killMs;
+  await second.output("out", new TextEncoder().encode("late\n"));
+  await until("it to be killed", () => second.signal.aborted && second.kill?.aborted);
+  const { state, error } = await taken.result;
+  assert.deepEqual([state, error?.code], ["interrupted", "unavailable"]);
+});
+
+Deno.test("of a command's attempts a node takes the newest: the same one is the same run, an older one is refused", async () => {
+  await using ground = await Ground.start();
+  const first = leased(2);
+  const taken = active(await ground.runs.submit(first));
+  const call = await ground.bench.call(first.id);
+  assert.equal(await ground.runs.submit(first), taken);
+  const older = leased(1, { id: first.id });
+  await assert.rejects(ground.runs.submit(older), { code: "unavailable" });
+  const newer = leased(3, { id: first.id });
+  await assert.rejects(ground.runs.submit(newer), { code: "unavailable" }, "the older one has to be over first");
+  assert.ok(call.signal.aborted, "and is over for good where the hub has given out another");
+  assert.equal((await taken.result).state, "interrupted");
+  ground.bench.calls.delete(first.id);
+  const again = active(await ground.runs.submit(newer));
+  (await ground.bench.call(first.id)).end(DONE);
+  assert.deepEqual([(await again.result).attempt, (await again.result).state], [3, "succeeded"]);
+  await assert.rejects(ground.runs.submit(first), { code: "unavailable" });
+  assert.deepEqual(await ground.runs.submit(newer), await again.result);
+});
+
+Deno.test("what was asked of a node itself is no attempt of the hub's, and is not ended by one", async () => {
+  await using ground = await Ground.start();
+  const asked = command();
+  const taken = active(await ground.runs.submit(asked));
+  await ground.bench.call(asked.id);
+  await assert.rejects(ground.runs.submit(leased(2, { id: asked.id })), { code: "conflict" });
+  assert.equal(taken.state, "running");
+});
+
+Deno.test("runs that may move are handed back, the others stay", async () => {
+  await using ground = await Ground.start();
+  const [moving, staying] = [leased(1), command()];
+  const taken = active(await ground.runs.submit(moving));
+  await ground.runs.submit(staying);
+  await ground.bench.call(moving.id);
+  ground.runs.handBack(new XtaskError("cancelled", "The node is being drained"));
+  assert.equal((await taken.result).state, "interrupted");
+  assert.deepEqual(ground.runs.ids, [staying.id]);
 });

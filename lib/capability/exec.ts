@@ -18,6 +18,8 @@ export interface ProcessOwner {
 /** What {@linkcode createExec} needs. */
 export interface ExecOrigin {
   readonly command: string;
+  /** Which attempt at it this is: grows where it is started again on another node. */
+  readonly attempt: number;
   readonly node: NodeFacts;
   readonly signal: AbortSignal;
   readonly owner: ProcessOwner;
@@ -33,14 +35,15 @@ const PIPE_IDLE_MS = 2_000;
 
 /** The `exec` of one run. */
 export function createExec(origin: ExecOrigin): RunContext["exec"] {
-  const { command: id, node, signal, owner, inherit = false, onExit } = origin;
+  const { command: id, attempt, node, signal, owner, inherit = false, onExit } = origin;
   return async (command, options = {}) => {
     const { cwd = node.dir, env = {}, output = "log", maxBytes = CAPTURE_BYTES_DEFAULT, timeoutMs } = options;
     signal.throwIfAborted();
     const direct = inherit && output === "log";
+    const about = { XTASK_NODE: node.id, XTASK_COMMAND_ID: id, XTASK_ATTEMPT: String(attempt) };
     const child = spawn(command, {
       cwd,
-      env: { ...node.env, ...env, XTASK_NODE: node.id, XTASK_COMMAND_ID: id, [MARK]: markOf(node.id, id) },
+      env: { ...node.env, ...env, ...about, [MARK]: markOf(node.id, id) },
       clearEnv: true,
       stdin: direct ? "inherit" : "null",
       stdout: direct ? "inherit" : "piped",

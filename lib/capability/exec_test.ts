@@ -67,6 +67,7 @@ Deno.test(
         ADDED: "x=y",
         XTASK_NODE: "local",
         XTASK_COMMAND_ID: answer.command,
+        XTASK_ATTEMPT: "1",
         [MARK]: `local.${answer.command}`,
       },
     );

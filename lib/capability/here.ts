@@ -79,6 +79,7 @@ export async function runHere(
     log: (text) => write("out", new TextEncoder().encode(text.endsWith("\n") ? text : `${text}\n`)),
     exec: createExec({
       command,
+      attempt: 1,
       node,
       signal,
       owner,

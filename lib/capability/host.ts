@@ -15,8 +15,12 @@ export interface Invocation {
   /** Parsed by the verb's schema already. */
   readonly input: unknown;
   readonly command: string;
+  /** Which attempt at it this is. @default {1} */
+  readonly attempt?: number;
   /** Aborting ends the run's processes; the reason is the run's error. */
   readonly signal: AbortSignal;
+  /** Aborted where no time is left for the end that `signal` asked for: what still lives of the run is killed. */
+  readonly kill?: AbortSignal;
   /** Takes output; resolves when there is room for more. */
   readonly output: (stream: "out" | "err", bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
   /** Hears of each process that the run starts. */
@@ -61,6 +65,8 @@ interface Call {
   owed: number;
 }
 
+/** A handler whose processes were killed settles within this. */
+const KILLED_MS = 500;
 /** Given back together, well before the Worker would have to wait for them. */
 const CREDITS_AT_ONCE = OUTPUT_CREDITS / 4;
 
@@ -84,10 +90,10 @@ export function createHost(options: HostOptions): Host {
   };
   return {
     invoke: ({ capability, verb, input, ...invocation }) => {
-      const { command } = invocation;
+      const { command, attempt = 1 } = invocation;
       return call(
         capability,
-        (number) => ({ type: "run", call: number, command, verb, input, protectedPids: protectedPids() }),
+        (number) => ({ type: "run", call: number, command, attempt, verb, input, protectedPids: protectedPids() }),
         invocation,
       );
     },
@@ -151,7 +157,7 @@ class CapabilityWorker implements AsyncDisposable {
   }
 
   async call(message: CallMessage, invocation: Call["invocation"], keptMs: number): Promise<Outcome> {
-    const { signal, command } = invocation;
+    const { signal, kill, command } = invocation;
     signal.throwIfAborted();
     clearTimeout(this.#idle);
     const number = this.#next++;
@@ -163,19 +169,27 @@ class CapabilityWorker implements AsyncDisposable {
       const reason = XtaskError.from(signal.reason).toWire();
       this.#post({ type: "abort", call: number, reason });
       void endProcesses({ groups: [...call.groups], mark: markOf(this.#node, command) }, { graceMs: this.#graceMs });
-      overdue = setTimeout(() => {
-        // Where its output is not taken, it is not the handler's fault that it cannot end, and no other run may suffer.
-        if (call.untaken > 0) resolve({ error: reason });
-        else void this.#fail(`A handler of ${this.#name} did not stop when told to`);
-      }, 2 * this.#graceMs);
+      overdue = setTimeout(giveUp, 2 * this.#graceMs);
+    };
+    const giveUp = () => {
+      // Where its output is not taken, it is not the handler's fault that it cannot end, and no other run may suffer.
+      if (call.untaken > 0) resolve({ error: XtaskError.from(signal.reason).toWire() });
+      else void this.#fail(`A handler of ${this.#name} did not stop when told to`);
+    };
+    const onKill = () => {
+      void endProcesses({ groups: [...call.groups], mark: markOf(this.#node, command) }, { graceMs: 0 });
+      clearTimeout(overdue);
+      overdue = setTimeout(giveUp, KILLED_MS);
     };
     signal.addEventListener("abort", onAbort, { once: true });
+    kill?.addEventListener("abort", onKill, { once: true });
     this.#post(message(number));
     try {
       return await promise;
     } finally {
       clearTimeout(overdue);
       signal.removeEventListener("abort", onAbort);
+      kill?.removeEventListener("abort", onKill);
       this.#calls.delete(number);
       for (const pid of call.groups) void this.#guard?.ended(pid);
       if (this.#calls.size === 0 && !this.#gone) {
@@ -234,7 +248,8 @@ class CapabilityWorker implements AsyncDisposable {
   async #end({ groups, invocation }: Call, pid: number): Promise<void> {
     const others = [...groups].filter((group) => group !== pid);
     const mark = others.length === 0 ? { mark: markOf(this.#node, invocation.command) } : {};
-    await endProcesses({ groups: [pid], ...mark }, { graceMs: this.#graceMs });
+    const graceMs = invocation.kill?.aborted ? 0 : this.#graceMs;
+    await endProcesses({ groups: [pid], ...mark }, { graceMs });
   }
 
   async #fail(message: string): Promise<void> {

@@ -15,6 +15,7 @@ export type ToWorker =
     readonly type: "run";
     readonly call: number;
     readonly command: string;
+    readonly attempt: number;
     readonly verb: string;
     readonly protectedPids: readonly number[];
     readonly input: unknown;

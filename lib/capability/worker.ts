@@ -3,7 +3,7 @@
 /// <reference lib="deno.worker" />
 import { XtaskError } from "../protocol/error.ts";
 import type { Capability, NodeFacts, RunContext } from "./define.ts";
-import { createExec } from "./exec.ts";
+import { createExec, type ExecOrigin } from "./exec.ts";
 import { type FixedFacts, type FromWorker, gathered, OUTPUT_CREDITS, type ToWorker } from "./messages.ts";
 import { sendSignal } from "../os/processes.ts";
 import type { CapabilityName } from "./registry.ts";
@@ -43,14 +43,19 @@ function hear(message: ToWorker): void {
       );
       return;
     case "run":
-      void answer(message.call, message.command, message.protectedPids, (capability, context) => {
+      void answer(message.call, message, message.protectedPids, (capability, context) => {
         const verb = capability.verbs[message.verb];
         if (verb === undefined) throw new XtaskError("not_found", `${capability.name} has no verb '${message.verb}'`);
         return verb.run(message.input, context);
       });
       return;
     case "ready":
-      void answer(message.call, "ready", [], (capability, context) => capability.ready?.(context));
+      void answer(
+        message.call,
+        { command: "ready", attempt: 1 },
+        [],
+        (capability, context) => capability.ready?.(context),
+      );
       return;
     case "abort":
       calls.get(message.call)?.abort.abort(XtaskError.fromWire(message.reason));
@@ -72,7 +77,7 @@ function hear(message: ToWorker): void {
 
 async function answer(
   number: number,
-  command: string,
+  about: Pick<ExecOrigin, "command" | "attempt">,
   protectedPids: readonly number[],
   act: (capability: Capability, context: RunContext) => Promise<unknown> | undefined,
 ): Promise<void> {
@@ -81,7 +86,7 @@ async function answer(
   let exit: { exitCode?: number } = {};
   try {
     const { capability, node } = await loaded;
-    const context = contextOf(number, call, command, { ...node, protectedPids }, (exitCode) => exit = { exitCode });
+    const context = contextOf(number, call, about, { ...node, protectedPids }, (exitCode) => exit = { exitCode });
     const data = await act(capability, context);
     post({ type: "done", call: number, data, ...exit });
   } catch (error) {
@@ -94,7 +99,7 @@ async function answer(
 function contextOf(
   number: number,
   call: Call,
-  command: string,
+  { command, attempt }: Pick<ExecOrigin, "command" | "attempt">,
   node: NodeFacts,
   onExit: (code: number) => void,
 ): RunContext {
@@ -112,6 +117,7 @@ function contextOf(
     log: (text) => send("out", new TextEncoder().encode(text.endsWith("\n") ? text : `${text}\n`)),
     exec: createExec({
       command,
+      attempt,
       node,
       signal,
       onExit,

@@ -7,18 +7,22 @@ import type { Bus, Incoming } from "../nats/bus.ts";
 import { type By, byOf } from "../protocol/by.ts";
 import { XtaskError } from "../protocol/error.ts";
 import type { Health, HubProcess } from "../protocol/health.ts";
-import { CommandId } from "../protocol/id.ts";
+import { CommandId, HUB_AUTHOR } from "../protocol/id.ts";
+import { RenewInput } from "../protocol/lease.ts";
+import { SubmitInput } from "../protocol/moving.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { QueueInput } from "../protocol/queue.ts";
-import { CancelReply, type CommandRecord } from "../protocol/run.ts";
+import type { CommandRecord } from "../protocol/run.ts";
 import { parseSelector } from "../protocol/selector.ts";
-import { HUB_ANY, JOIN_ANY, lastToken, runSubject } from "../protocol/subjects.ts";
+import { HUB_ANY, JOIN_ANY, lastToken } from "../protocol/subjects.ts";
 import { isTerminal, STATES } from "../protocol/state.ts";
 import { VERSION } from "../protocol/version.ts";
 import type { Alarm } from "./alerts/alarm.ts";
 import { ALERT_ANSWERS } from "./alerts/answers.ts";
+import { cancelOn } from "./asking.ts";
 import type { Commands } from "./commands.ts";
 import type { Fleet, NodeView } from "./fleet.ts";
+import type { Placements } from "./placement/placements.ts";
 import type { Queue } from "./queue.ts";
 
 /** What the answers come from. */
@@ -29,6 +33,7 @@ export interface AnswersOptions {
   readonly commands: Commands;
   readonly alarm: Alarm;
   readonly queue: Queue;
+  readonly placements: Placements;
   readonly records: Bucket<CommandRecord>;
   readonly invites: Bucket<Invitation>;
   readonly invite: (role: InviteRole) => Promise<{ readonly token: string; readonly expiresAt: number }>;
@@ -50,9 +55,6 @@ export const ListInput = v.strictObject({
 const NodesInput = v.strictObject({ select: v.optional(v.string(), "all") });
 const InviteInput = v.strictObject({ role: v.optional(InviteRole, "node") });
 
-/** A node is asked to cancel and gets the run's grace to end it. */
-const CANCEL_MS = 15_000;
-
 type Answer = (text: string, options: AnswersOptions & { readonly by: By | undefined }) => Promise<unknown> | unknown;
 
 /** By noun and verb: all that the hub answers, apart from joining. */
@@ -72,8 +74,20 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   }),
   "command.show": (text, options) => find(parseJson(ById, text, "input of command.show").id, options),
   "command.queue": (text, { queue, by }) => queue.add(parseJson(QueueInput, text, "input of command.queue"), by),
+  "command.submit": (text, { placements, by }) =>
+    placements.submit(parseJson(SubmitInput, text, "input of command.submit"), by),
+  "lease.renew": (text, { placements, by }) => {
+    // Whose leases they are is proven by the subject: people may not ask this, and a node with its own name alone.
+    if (by?.proven !== true) throw new XtaskError("forbidden", "A node renews its own leases, under its own name");
+    return placements.renew(by.user, parseJson(RenewInput, text, "input of lease.renew").runs);
+  },
   "command.cancel": async (text, options) => {
-    const { id, runs } = await find(parseJson(ById, text, "input of command.cancel").id, options);
+    const { id } = parseJson(ById, text, "input of command.cancel");
+    const placed = await options.placements.cancel(id);
+    if (placed !== undefined) return { id, outcomes: placed };
+    const { runs, move } = await find(id, options);
+    // It has ended, or it would be placed somewhere; what is stale is nobody's wish any more.
+    if (move !== undefined) return { id, outcomes: { [move.node ?? HUB_AUTHOR]: "already_done" } };
     const outcomes = await Promise.all(
       Object.entries(runs).map(async ([node, { state }]) => {
         const outcome = isTerminal(state)
@@ -127,17 +141,6 @@ async function find(id: string, { commands, records }: AnswersOptions): Promise<
   const record = commands.get(id) ?? await records.get(id);
   if (record !== undefined) return record;
   throw new XtaskError("not_found", `The hub knows no command ${id}`, { details: ["see: xtask commands"] });
-}
-
-async function cancelOn(bus: Bus, node: string, id: string): Promise<CancelReply["outcome"]> {
-  try {
-    const answer = await bus.request(runSubject(node, "cancel"), JSON.stringify({ id }), { timeoutMs: CANCEL_MS });
-    return parseJson(CancelReply, answer.text(), "answer to run.cancel").outcome;
-  } catch (error) {
-    const { code } = XtaskError.from(error);
-    if (code === "unavailable" || code === "timeout") return "unreachable";
-    throw error;
-  }
 }
 
 /** Hands out a credential for a key that stays where it was made. The subject names the invitation: the server saw to it. */

@@ -14,5 +14,6 @@ export const BUCKETS = {
   /** Alerts that are over are kept this long. */
   alerts: { name: BUCKET.alerts, ttlMs: 90 * DAY_MS, maxBytes: 64 * MIB, full: "old" },
   queue: { name: BUCKET.queue, ttlMs: QUEUE_MS_MAX, maxBytes: 2048 * MIB },
+  moving: { name: BUCKET.moving, ttlMs: QUEUE_MS_MAX, maxBytes: 1024 * MIB },
   leader: { name: BUCKET.leader, maxBytes: MIB, full: "old" },
 } as const satisfies Record<keyof typeof BUCKET, Omit<BucketOptions<unknown>, "schema">>;

@@ -2,6 +2,7 @@
 import type { Event } from "../protocol/event.ts";
 import { XtaskError } from "../protocol/error.ts";
 import type { CommandRecord } from "../protocol/run.ts";
+import { stateOf } from "../protocol/move.ts";
 import { applyEvent, type CommandEvent, isCommandEvent, mayTell } from "../protocol/projection.ts";
 import { timeOfUlid } from "../protocol/ulid.ts";
 
@@ -68,10 +69,7 @@ export class Commands {
   /** Newest first. Ids sort by time. */
   list({ limit, node, state }: CommandQuery): CommandRecord[] {
     return [...this.#records.values()]
-      .filter(({ runs }) => {
-        const states = Object.entries(runs).filter(([id]) => node === undefined || id === node);
-        return states.length > 0 && (state === undefined || states.some(([, run]) => run.state === state));
-      })
+      .filter((record) => listed(record, node, state))
       .sort((a, b) => a.id < b.id ? 1 : -1)
       .slice(0, limit);
   }
@@ -82,4 +80,13 @@ export class Commands {
     this.#changed.clear();
     return records;
   }
+}
+
+function listed({ move, runs }: CommandRecord, node: string | undefined, state: string | undefined): boolean {
+  const meant = Object.entries(runs).filter(([id]) => node === undefined || id === node);
+  // One that may move is in one state, wherever it was; it may have been nowhere yet.
+  if (move !== undefined) {
+    return (node === undefined || meant.length > 0) && (state === undefined || stateOf({ move, runs }) === state);
+  }
+  return meant.length > 0 && (state === undefined || meant.some(([, run]) => run.state === state));
 }

@@ -10,16 +10,14 @@ import { pause } from "../os/pause.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { AlertRecord } from "../protocol/alert.ts";
 import { type Alert, Event } from "../protocol/event.ts";
-import { USER_HEADER } from "../protocol/by.ts";
 import { HUB_AUTHOR } from "../protocol/id.ts";
 import { INVITE_MS } from "../protocol/limits.ts";
 import { Heartbeat, NodeRecord } from "../protocol/node.ts";
 import type { Trouble } from "../protocol/metrics.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { Waiting } from "../protocol/queue.ts";
-import { CommandRecord, HEADER } from "../protocol/run.ts";
+import { CommandRecord } from "../protocol/run.ts";
 import {
-  commandSubject,
   DISCOVER,
   HEARTBEATS,
   lastToken,
@@ -32,11 +30,14 @@ import { type Alarm, openAlarm } from "./alerts/alarm.ts";
 import { hearMetrics, runEvent } from "./alerts/hearing.ts";
 import { tellAlert } from "./alerts/telling.ts";
 import { answerHub } from "./answers.ts";
+import { giveTo } from "./asking.ts";
 import { BUCKETS } from "./buckets.ts";
 import { Commands } from "./commands.ts";
 import { isCommandEvent } from "../protocol/projection.ts";
 import { Fleet, type FleetChange, NodeView } from "./fleet.ts";
 import type { HubProcess } from "../protocol/health.ts";
+import { openPlacementsAtHub } from "./placement/at_hub.ts";
+import type { Placements } from "./placement/placements.ts";
 import { openQueue } from "./queue.ts";
 
 /** Options of {@linkcode startHub}. */
@@ -57,6 +58,10 @@ export interface HubOptions {
   /** The process, where several take turns. */
   readonly about?: HubProcess;
   readonly now?: () => number;
+  /** In ms of a clock that only grows. @default {performance.now} */
+  readonly elapsed?: () => number;
+  /** How long a run that may move goes on without a word of the hub. @default {15000} */
+  readonly leaseMs?: number | undefined;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
 
@@ -82,8 +87,6 @@ const RESUME_MS = 500;
 const TICK_MS = 5_000;
 /** A living node answers well within this. */
 const ASK_MS = 2_000;
-/** It journals a command before it answers. */
-const GIVE_MS = 10_000;
 
 /** Starts the hub. It answers when this resolves. */
 export async function startHub(options: HubOptions): Promise<Hub> {
@@ -116,19 +119,27 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       { id: `hub.${crypto.randomUUID()}`, signal: stop.signal },
     );
   };
+  const tellAtOnce = async (event: Event) => {
+    // Known at once, so that whoever left a command can take it back; the event itself comes by the stream.
+    if (isCommandEvent(event) && !commands.lacks(event)) commands.apply(event, 0, HUB_AUTHOR);
+    await tell(event);
+  };
   const queue = await openQueue({
     bucket: await openBucket(bus, { ...BUCKETS.queue, schema: Waiting, replicas }),
     give: (waiting) => giveTo(bus, waiting),
-    async tell(event) {
-      // Known at once, so that whoever left a command can take it back; the event itself comes by the stream.
-      if (isCommandEvent(event) && !commands.lacks(event)) commands.apply(event, 0, HUB_AUTHOR);
-      await tell(event);
-    },
+    tell: tellAtOnce,
     isThere: (node) => takesCommands(fleet.get(node)?.state),
     now,
     log,
   });
   stack.defer(() => queue.settled());
+  const { leaseMs, elapsed } = options;
+  const placements = stack.use(
+    await openPlacementsAtHub({
+      ...{ bus, fleet, commands, records, replicas, now, elapsed, leaseMs, log },
+      tell: tellAtOnce,
+    }),
+  );
   const told = (change: FleetChange | undefined) => {
     if (change === undefined) return;
     const { type, node, reason, lostSince, hint } = change;
@@ -176,7 +187,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     alarm.hear(node, state === "offline" ? { type: "stopped" } : { type: "heard", at: Date.parse(at), running });
     if (beat === undefined) await register(await ask(node));
     else if (beat.change !== undefined) await save(node);
-    if (takesCommands(state)) queue.nodeIsThere(node);
+    if (!takesCommands(state)) return;
+    queue.nodeIsThere(node);
+    const view = fleet.get(node);
+    if (view !== undefined) placements.nodeIsThere(view);
   };
   const quietly = (what: string, handle: (message: Incoming) => Promise<void>) => (message: Incoming) =>
     handle(message).catch((error) => log("warn", `${what}: ${(error as Error).message}`));
@@ -197,10 +211,14 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 
   stack.use(hearMetrics(bus, alarm, (message) => log("warn", message)));
 
-  const following = follow({ bus, project: keys.project, commands, records, alarm, log }, stop.signal, () => {
-    ready = true;
-    if (refreshed) alarm.begin();
-  });
+  const following = follow(
+    { bus, project: keys.project, commands, records, alarm, placements, log },
+    stop.signal,
+    () => {
+      ready = true;
+      if (refreshed) alarm.begin();
+    },
+  );
   const writing = (async () => {
     while (!stop.signal.aborted) {
       await pause(WRITE_MS, stop.signal);
@@ -236,7 +254,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   };
   stack.use(
     answerHub({
-      ...{ bus, keys, fleet, commands, alarm, queue, records, invites, invite, now },
+      ...{ bus, keys, fleet, commands, alarm, queue, placements, records, invites, invite, now },
       address: options.address,
       leafPort: options.leafPort,
       about: options.about,
@@ -288,20 +306,6 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 
 const takesCommands = (state: NodeRecord["state"] | undefined) => state === "online" || state === "busy";
 
-/** Asks a node for what waited for it, as whoever asked at first; resolves when it has taken it. */
-async function giveTo(bus: Bus, { node, capability, verb, input, by, id, deadline }: Waiting): Promise<void> {
-  const author = by?.proven ? by.user : undefined;
-  await bus.request(commandSubject(node, capability, verb, author), JSON.stringify(input), {
-    timeoutMs: GIVE_MS,
-    headers: {
-      [HEADER.commandId]: id,
-      [HEADER.deadline]: deadline,
-      [HEADER.wait]: "0",
-      ...(by === undefined ? {} : { [USER_HEADER]: by.user }),
-    },
-  });
-}
-
 /** @throws {XtaskError} `conflict` where another living agent holds the id */
 async function assertSole(bus: Bus, { id, instance }: NodeRecord): Promise<void> {
   // Both may answer, the asker first: every answer counts. Where nobody lives the server says so at once.
@@ -334,11 +338,12 @@ interface Following extends Pick<HubOptions, "bus" | "log"> {
   readonly commands: Commands;
   readonly records: Bucket<CommandRecord>;
   readonly alarm: Alarm;
+  readonly placements: Placements;
 }
 
 /** Applies the events of the stream, from a while back on, for ever. */
 async function follow(
-  { bus, project, commands, records, alarm, log }: Following,
+  { bus, project, commands, records, alarm, placements, log }: Following,
   signal: AbortSignal,
   onCaughtUp: () => void,
 ): Promise<void> {
@@ -365,6 +370,7 @@ async function follow(
           const stored = commands.lacks(event) ? await records.get(event.command) : undefined;
           const author = lastToken(message.subject);
           commands.apply(event, message.sequence, author, stored);
+          placements.hear(event);
           raise(event, { author, sequence: message.sequence, at: message.time.getTime() });
         } catch (error) {
           // Where the record could not be looked up, the event is read again once the server is back.

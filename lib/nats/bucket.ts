@@ -16,6 +16,7 @@ export const BUCKET = {
   invites: "xtask_invites",
   alerts: "xtask_alerts",
   queue: "xtask_queue",
+  moving: "xtask_moving",
   leader: "xtask_leader",
 } as const;
 

@@ -28,7 +28,8 @@ export const Submitted = v.object({
   node: v.optional(v.string()),
   /** How often it was given to a node. */
   attempt: v.number(),
-  deadline: Time,
+  /** Until when it waits; absent once it has ended. */
+  deadline: v.optional(Time),
 });
 /** What `command.submit` answers. */
 export type Submitted = v.InferOutput<typeof Submitted>;

@@ -3,6 +3,7 @@ import { XtaskError } from "../../protocol/error.ts";
 import { CommandId } from "../../protocol/id.ts";
 import { parse } from "../../protocol/parse.ts";
 import type { CommandRecord } from "../../protocol/run.ts";
+import { stateOf } from "../../protocol/move.ts";
 import { STATES } from "../../protocol/state.ts";
 import { timeOfUlid } from "../../protocol/ulid.ts";
 import { commandFrame, unheardFrame } from "../../../ui/command.tsx";
@@ -65,9 +66,11 @@ export function newestFirst({ commands }: Model): CommandRecord[] {
 function chosen(model: Model, { search = "", state = "", node = "" }: Query): CommandRecord[] {
   const wanted = STATES.find((one) => one === state);
   const text = search.toLowerCase();
-  return newestFirst(model).filter(({ capability, verb, input, runs }) => {
+  return newestFirst(model).filter(({ capability, verb, input, move, runs }) => {
     const of = Object.entries(runs).filter(([id]) => node === "" || id === node);
-    return of.length > 0 && (wanted === undefined || of.some(([, run]) => run.state === wanted)) &&
+    const states = move === undefined ? of.map(([, run]) => run.state) : [stateOf({ move, runs })];
+    return (of.length > 0 || (move !== undefined && node === "")) &&
+      (wanted === undefined || states.includes(wanted)) &&
       commandWords(capability, verb, input).toLowerCase().includes(text);
   }).slice(0, LISTED_MAX);
 }

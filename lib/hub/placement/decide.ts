@@ -8,6 +8,7 @@
 import type { WireError } from "../../protocol/error.ts";
 import type { LeaseTimes } from "../../protocol/lease.ts";
 import { MOVES_MAX, OFFER_MS } from "../../protocol/limits.ts";
+import type { Moving } from "../../protocol/moving.ts";
 import type { TerminalState } from "../../protocol/state.ts";
 
 /** What is known of a command that may move. */
@@ -15,7 +16,7 @@ export interface Placing {
   /** The highest one granted; 0 before the first. */
   readonly epoch: number;
   /** Whom it was granted to. */
-  readonly node?: string;
+  readonly node?: string | undefined;
   /** How often a node lost it that had it. */
   readonly moves: number;
   /** How many nodes in a row did not take it. */
@@ -34,13 +35,10 @@ export type Phase =
   /** A node has a lease, or may have: `told` once that is known. */
   | { readonly name: "held"; readonly renewedAt: number; readonly told: boolean }
   /** The lease is over, and it is being looked up whether its result has come. */
-  | { readonly name: "closing"; readonly silentMs: number };
+  | { readonly name: "closing"; readonly silentMs?: number };
 
 /** The part of it that outlives the hub. */
-export interface Kept extends Pick<Placing, "epoch" | "node" | "moves" | "cancel"> {
-  /** Whether a node may have a lease of the newest epoch. */
-  readonly open: boolean;
-}
+export type Kept = Moving["placing"];
 
 /** What happens to it. */
 export type PlacingEvent =
@@ -103,19 +101,25 @@ export interface Decision {
 const REFUSED_MS = { first: 250, most: 5_000 };
 
 /** A command that was just submitted. */
-export const SUBMITTED: Decision = {
-  placing: { epoch: 0, moves: 0, refusals: 0, cancel: false, phase: { name: "waiting" } },
-  effects: [{ type: "store" }, { type: "choose" }],
-};
+export const SUBMITTED: Placing = { epoch: 0, moves: 0, refusals: 0, cancel: false, phase: { name: "waiting" } };
 
-/** A command as another hub left it. Whoever may have a lease has just renewed it: nobody knows better. */
-export function revived({ open, ...kept }: Kept, now: number): Placing {
-  return { ...kept, refusals: 0, phase: open ? { name: "held", renewedAt: now, told: false } : { name: "waiting" } };
+/**
+ * A command as another hub left it. Whoever may have a lease has just renewed it: nobody knows better. What waits may have a
+ * result that came meanwhile.
+ */
+export function revived({ open, ...kept }: Kept, now: number): Decision {
+  const { epoch, node } = kept;
+  const as = (phase: Phase): Placing => ({ ...kept, refusals: 0, phase });
+  if (open) return { placing: as({ name: "held", renewedAt: now, told: false }), effects: [] };
+  return node === undefined
+    ? { placing: as({ name: "waiting" }), effects: [{ type: "choose" }] }
+    : { placing: as({ name: "closing" }), effects: [{ type: "seek_result", node, epoch }] };
 }
 
 /** What is to be kept of it. */
 export function keptOf({ epoch, node, moves, cancel, phase }: Placing): Kept {
-  return { epoch, ...(node === undefined ? {} : { node }), moves, cancel, open: phase.name !== "waiting" };
+  const open = phase.name === "offered" || phase.name === "held" || phase.name === "closing";
+  return { epoch, ...(node === undefined ? {} : { node }), moves, cancel, open };
 }
 
 /** Whether a node has the lease of an epoch, as far as the hub is concerned. */
@@ -155,7 +159,9 @@ export function decide(placing: Placing, event: PlacingEvent, now: number, { reg
         : lost(placing, event.error?.message ?? "it was interrupted");
     case "no_result":
       if (!isNewest || phase.name !== "closing") return same;
-      return lost(placing, `not heard of for ${Math.round(phase.silentMs / 1_000)} s`);
+      return phase.silentMs === undefined && !placing.cancel
+        ? { placing: { ...placing, phase: { name: "waiting" } }, effects: [choose(node)] }
+        : lost(placing, `not heard of for ${Math.round((phase.silentMs ?? 0) / 1_000)} s`);
     case "cancel":
       return cancelled(placing);
     case "overdue":
