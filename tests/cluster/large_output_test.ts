@@ -7,7 +7,8 @@ import { ask, ongoing, resultOf } from "../asking.ts";
 import { copyProject, startFleet } from "../fleet.ts";
 import { spawnXtask } from "../xtask_process.ts";
 
-const BYTES = 200_000_000;
+/** A gigabyte as the scenario has it; the gate does with less. */
+const BYTES = Number(Deno.env.get("XTASK_TEST_OUTPUT_BYTES") ?? 200_000_000);
 const RSS_BYTES_MAX = 200 * 1024 * 1024;
 const TASKFILE = `
 version: "3"
@@ -25,7 +26,7 @@ async function resident(pid: number): Promise<{ now: number; most: number }> {
   return { now: kilobytes("VmRSS") * 1024, most: kilobytes("VmHWM") * 1024 };
 }
 
-Deno.test("200 MB of output pass through an agent of bounded memory, every byte accounted for", {
+Deno.test(`${BYTES / 1e6} MB of output pass through an agent of bounded memory, every byte accounted for`, {
   ignore: Deno.build.os !== "linux",
 }, async () => {
   await using fleet = await startFleet({ nodes: [] });

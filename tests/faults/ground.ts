@@ -15,6 +15,11 @@ export interface HubProcess {
   readonly home: string;
   readonly url: string;
   readonly leafPort: number;
+  readonly httpUrl: string;
+  /** The bearer token of programs. */
+  readonly token: string;
+  /** Of its process. */
+  readonly pid: number;
   /** The person who started it, connected as any program is, through its restarts too. */
   readonly admin: Bus;
   serverPid(): Promise<number>;
@@ -43,13 +48,18 @@ export async function startHubProcess(stack: AsyncDisposableStack, folder: strin
   };
   await start();
   const url = `nats://127.0.0.1:${ports[0]}`;
-  const { NATS_CREDS } = JSON.parse((await xtask(["env", "--json"], { home })).stdout);
+  const { NATS_CREDS, XTASK_TOKEN } = JSON.parse((await xtask(["env", "--json"], { home })).stdout);
   const admin = stack.use(await openBus({ servers: url, creds: await Deno.readTextFile(NATS_CREDS) }));
   const serverPid = () => until("the hub's server", async () => (await survivors({ groups: [], mark }))[0]);
   return {
     home,
     url,
     leafPort: Number(ports[1]),
+    httpUrl: `http://127.0.0.1:${ports[2]}`,
+    token: XTASK_TOKEN,
+    get pid() {
+      return running.pid;
+    },
     admin,
     serverPid,
     async start() {
