@@ -23,7 +23,8 @@ export interface Shell {
   exit(code: number): void;
   /** The fleet that is meant: by `--context`, the environment, or the current context. */
   context(name?: string): Promise<Context>;
-  connect(name?: string, signal?: AbortSignal): Promise<Fleet>;
+  /** Connects to that fleet, or to another. */
+  connect(fleet?: string | Context, signal?: AbortSignal): Promise<Fleet>;
 }
 
 /** What the CLI library wants of a process. */
@@ -79,8 +80,8 @@ export function createShell(rest: readonly string[]): Shell {
     note: (line) => process.stderr.write(`${line}\n`),
     exit: (code) => void (process.exitCode = code),
     context,
-    async connect(name, signal) {
-      const { url, creds, ca, node } = await context(name);
+    async connect(fleet, signal) {
+      const { url, creds, ca, node } = typeof fleet === "object" ? fleet : await context(fleet);
       let text: string | undefined;
       try {
         if (creds !== undefined) text = await Deno.readTextFile(creds);

@@ -1,7 +1,8 @@
 /** `xtask ui`: a login link to the page that a hub serves; where none does, the page served from here. */
 import * as v from "valibot";
 import { XtaskError } from "../../protocol/error.ts";
-import { parseJson } from "../../protocol/parse.ts";
+import { Id } from "../../protocol/id.ts";
+import { parse, parseJson } from "../../protocol/parse.ts";
 import { type Log, startPage } from "../../system.ts";
 import { askPage, type PageAnswer } from "../ask_page.ts";
 import { openInBrowser } from "../browser.ts";
@@ -16,6 +17,10 @@ import type { FleetFlags } from "./nodes.ts";
 export interface UiFlags extends FleetFlags, HttpFlags {
   readonly open: boolean;
   readonly serve: boolean;
+  readonly hub?: string;
+  readonly creds?: string;
+  readonly project?: string;
+  readonly ca?: string;
 }
 
 const Link = v.object({ url: v.string(), expiresAt: v.string() });
@@ -26,7 +31,8 @@ const LINK_MS = 5_000;
 /** Prints a login link, or serves the page until it is told to stop. */
 export async function ui(this: Shell, flags: UiFlags): Promise<void> {
   const { open, serve, json } = flags;
-  const context = await this.context(flags.context);
+  const named = namedHub(this, flags);
+  const context = named ?? await this.context(flags.context);
   if (context.node !== undefined) {
     throw new XtaskError(
       "invalid",
@@ -39,12 +45,38 @@ export async function ui(this: Shell, flags: UiFlags): Promise<void> {
       },
     );
   }
-  const link = serve ? undefined : await linkOf(context);
+  const link = serve || named !== undefined ? undefined : await linkOf(context);
   if (link === undefined) return await servePage(this, context, flags);
   if (json) this.print(JSON.stringify(link));
   else this.print(link.url);
   if (open) await openInBrowser(this, link.url);
   else if (!json) this.note("It works once, for 10 minutes. --open opens it in the browser");
+}
+
+/** The hub that was named by its address, where one was. */
+function namedHub({ env }: Shell, { hub, creds, project, ca, context }: UiFlags): Context | undefined {
+  if (hub === undefined) {
+    const alone = Object.entries({ creds, project, ca }).find(([, value]) => value !== undefined);
+    if (alone === undefined) return undefined;
+    throw new XtaskError("invalid", `--${alone[0]} says more about --hub, which is missing`);
+  }
+  if (context !== undefined) throw new XtaskError("invalid", "--hub and --context exclude each other");
+  const file = creds ?? env.XTASK_NATS_CREDS ?? env.NATS_CREDS;
+  if (file === undefined) {
+    throw new XtaskError("invalid", "With whose rights?", {
+      details: [
+        "name the file of a credential: --creds FILE",
+        "or join that hub, which makes it a context: xtask auth join --hub URL TOKEN",
+      ],
+    });
+  }
+  return {
+    name: "--hub",
+    url: hub,
+    creds: file,
+    project: parse(Id, project ?? env.XTASK_PROJECT ?? "default", "project"),
+    ...(ca === undefined ? {} : { ca }),
+  };
 }
 
 /** A new login link of the page that belongs to the context; undefined where there is none that answers. */
@@ -92,7 +124,7 @@ function untrusted(http: string, reason: string, cause: unknown): XtaskError {
 async function servePage(shell: Shell, context: Context, flags: UiFlags): Promise<void> {
   const { json, open } = flags;
   using stop = untilStopped(shell);
-  await using fleet = await shell.connect(flags.context, stop.signal);
+  await using fleet = await shell.connect(context, stop.signal);
   await using page = await startPage({
     ...await httpOptions(shell, flags, { certificate: await certificateOf(flags) }),
     projects: [{ project: context.project, fleet }],
@@ -103,9 +135,9 @@ async function servePage(shell: Shell, context: Context, flags: UiFlags): Promis
   if (json) shell.print(JSON.stringify({ type: "ready", httpUrl: page.http.url, loginUrl: url, token: page.token }));
   else {
     shell.print(
-      `${styled("The page of", "bold", shell.color)} ${
-        withoutPassword(context.url)
-      }, with the rights of context '${context.name}'`,
+      `${styled("The page of", "bold", shell.color)} ${withoutPassword(context.url)}, with the rights of ${
+        context.name === "--hub" ? context.creds : `context '${context.name}'`
+      }`,
     );
     shell.print(`  page   ${styled(url, "bold", shell.color)}    (works once, for 10 minutes)`);
     shell.print(`  token  ${page.token}    (for programs: Authorization: Bearer)`);
