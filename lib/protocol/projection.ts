@@ -100,9 +100,12 @@ function applyToRun(run: Run | undefined, event: CommandEvent, attempt: number):
   const state = stateOf(event);
   if (run !== undefined && run.attempt > attempt) return run;
   const before: Run = run?.attempt === attempt ? run : { state: "queued", attempt };
-  const times = event.type === "command_started" ? { startedAt: event.at } : {};
-  if (!movesForward(before.state, state)) return { ...times, ...before };
-  if (event.type !== "command_result") return { ...before, ...times, state };
+  const told = {
+    ...(event.type === "command_started" ? { startedAt: event.at } : {}),
+    ...(event.type === "command_queued" ? { deadline: event.deadline } : {}),
+  };
+  if (!movesForward(before.state, state)) return { ...told, ...before };
+  if (event.type !== "command_result") return { ...before, ...told, state };
   const { exitCode, durationMs, error, at } = event;
   return {
     ...before,

@@ -16,8 +16,10 @@ function told(node: string): fc.Arbitrary<CommandEvent[]> {
     exitCode: fc.option(fc.nat(255), { nil: undefined }),
     offset: fc.nat(20),
   }).chain(({ state, exitCode, offset }) => {
+    const asked = { capability: "task", verb: "run", input: { args: ["build"] } };
     const events: CommandEvent[] = [
-      { type: "command_accepted", ...about(offset), capability: "task", verb: "run", input: { args: ["build"] } },
+      { type: "command_queued", ...about(offset), ...asked, deadline: at(100) },
+      { type: "command_accepted", ...about(offset), ...asked },
       { type: "command_started", ...about(offset + 1) },
       {
         type: "command_result",
@@ -72,7 +74,8 @@ Deno.test("each event moves its run forward or not at all, and touches no other 
             : "queued";
           assert.ok(run.state === from || movesForward(from, run.state), `${from} became ${run.state}`);
           if (isTerminal(from)) {
-            assert.deepEqual({ ...run, startedAt: undefined }, { ...before?.runs[node], startedAt: undefined });
+            const late = { startedAt: undefined, deadline: undefined };
+            assert.deepEqual({ ...run, ...late }, { ...before?.runs[node], ...late });
           }
           if (node !== event.node) {
             assert.deepEqual(run, before?.runs[node]);

@@ -146,6 +146,8 @@ export const CommandRecord = v.object({
       startedAt: v.optional(Time),
       finishedAt: v.optional(Time),
       durationMs: v.optional(v.number()),
+      /** Until when it waits at the hub, where it does. */
+      deadline: v.optional(Time),
       error: v.optional(WireError),
     }),
   ),
