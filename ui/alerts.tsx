@@ -3,7 +3,7 @@ import { type AlertRecord, wantsAttention } from "../lib/protocol/alert.ts";
 import { SEVERITIES } from "../lib/protocol/event.ts";
 import type { Frame } from "./frame.ts";
 import { elementId, Empty, State } from "./parts.tsx";
-import { Ago } from "./time.tsx";
+import { Ago, Until, WithTimes } from "./time.tsx";
 
 /** Options of {@linkcode alertsFrame}. */
 export interface AlertsShown {
@@ -67,7 +67,9 @@ function Alert({ alert, now }: { readonly alert: AlertRecord; readonly now: numb
           {count > 1 ? `, came ${count} times` : ""}
         </span>
       </div>
-      <p class="alert-message" data-key-item tabindex={0}>{message}</p>
+      <p class="alert-message" data-key-item tabindex={0}>
+        <WithTimes text={message} />
+      </p>
       <p class="alert-about">
         {node === "hub" ? "the hub" : <a href={`/nodes/${node}`}>{node}</a>} <span class="id">{key}</span>
         {acknowledged !== undefined && (
@@ -75,7 +77,11 @@ function Alert({ alert, now }: { readonly alert: AlertRecord; readonly now: numb
             seen by {acknowledged.by.user} <Ago at={acknowledged.at} />
           </span>
         )}
-        {isMuted && <span>muted by {muted.by.user} until {muted.until.slice(0, 16).replace("T", " ")} UTC</span>}
+        {isMuted && (
+          <span>
+            muted by {muted.by.user}, for <Until at={muted.until} /> more
+          </span>
+        )}
       </p>
       <p class="actions">
         {resolvedAt === undefined && acknowledged === undefined && (
@@ -107,7 +113,7 @@ export function AlertSearch({ severity, node, all }: {
   readonly all: string;
 }) {
   return (
-    <form class="search" method="get" action="/alerts" role="search">
+    <form class="search" method="get" action="/alerts" role="search" data-narrow>
       <label>
         Severity
         <select name="severity">
@@ -126,7 +132,7 @@ export function AlertSearch({ severity, node, all }: {
           <option value="1" selected={all === "1"}>what is over as well</option>
         </select>
       </label>
-      <button type="submit">Show</button>
+      <button type="submit" hidden>Show</button>
     </form>
   );
 }

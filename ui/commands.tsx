@@ -22,11 +22,17 @@ export function commandsFrame(
       {commands.length === 0
         ? (
           <Empty title={filtered ? "No command matches" : "Nothing has been asked yet"}>
-            {!filtered && (
-              <p>
-                Press <kbd>Ctrl</kbd> <kbd>K</kbd> and type, for example, <code>task build --on all</code>.
-              </p>
-            )}
+            {filtered
+              ? (
+                <p>
+                  <a href="/commands">Show all</a>
+                </p>
+              )
+              : (
+                <p>
+                  Press <kbd>Ctrl</kbd> <kbd>K</kbd> and type, for example, <code>task build --on all</code>.
+                </p>
+              )}
           </Empty>
         )
         : (
@@ -63,8 +69,8 @@ function CommandRow({ list, command }: { readonly list: string; readonly command
         <State of={stateOf(command)} />
       </td>
       <td data-label="Nodes">{nodesText(command)}</td>
-      <td data-label="Took">{took > 0 ? duration(took) : "–"}</td>
-      <td data-label="By">{command.by?.user ?? "–"}</td>
+      <td data-label="Took" class={took > 0 ? "" : "none"}>{took > 0 ? duration(took) : "–"}</td>
+      <td data-label="By" class={command.by === undefined ? "none" : ""}>{command.by?.user ?? "–"}</td>
       <td data-label="Asked">
         <Ago at={command.acceptedAt} />
       </td>

@@ -46,27 +46,44 @@ export interface LayoutOptions {
 }
 
 /** What every page keeps up to date beside its view. */
-export function chromeFrame({ online, total, running, alerts }: {
+export function chromeFrame({ online, total, running, waiting, alerts }: {
   readonly online: number;
   readonly total: number;
   readonly running: number;
+  /** Commands of which no run has begun. */
+  readonly waiting: number;
   /** Those that want somebody's attention. */
   readonly alerts: number;
 }): Frame {
   const html = String(
     <p id="chrome" class="status-line" data-running={String(running)} data-alerts={String(alerts)}>
       <span>{online} of {total} nodes online</span>
-      <span>{running === 0 ? "nothing runs" : running === 1 ? "1 command runs" : `${running} commands run`}</span>
+      <span>
+        {running === 0 ? "nothing runs" : running === 1 ? "1 command runs" : `${running} commands run`}
+        {waiting === 0 ? "" : waiting === 1 ? ", 1 waits" : `, ${waiting} wait`}
+      </span>
     </p>,
   );
   return { id: "chrome", parts: [], html };
+}
+
+/** That the hub's process does not answer the page, which then shows what it last knew. */
+export function awayFrame(linked: boolean): Frame {
+  const html = String(
+    linked ? <div id="away" hidden></div> : (
+      <div id="away" class="problem" role="alert">
+        The hub does not answer. What you see may be old; it is asked again every few seconds.
+      </div>
+    ),
+  );
+  return { id: "away", parts: [], html };
 }
 
 /** A whole page. */
 export function Layout({ title, current, project, projects, nonce, files, events, draws, children }: LayoutOptions) {
   // A stream that ends is opened again, for ever; nothing of the page's state is put into its address.
   const stream =
-    `@get('${events}', {retry: 'always', retryMaxCount: 1e9, retryMaxWait: 5000, filterSignals: {include: /^$/}, requestCancellation: 'cleanup'})`;
+    `@get(el.dataset.events, {retry: 'always', retryMaxCount: 1e9, retryMaxWait: 5000, filterSignals: {include: /^$/}, requestCancellation: 'cleanup'})`;
   return (
     <html lang="en" data-nonce={nonce} data-link="connecting" data-project={project === projects[0] ? "" : project}>
       <head>
@@ -100,7 +117,7 @@ export function Layout({ title, current, project, projects, nonce, files, events
             <span>Run</span> <kbd>Ctrl K</kbd>
           </button>
           <button type="button" class="quiet" data-theme-button aria-label="Theme: as the system">◐</button>
-          <button type="button" class="quiet" data-open-keys aria-label="Keys">?</button>
+          <button type="button" class="quiet" data-open-keys aria-label="Keys, and logging out">?</button>
         </header>
         <nav class="nav" aria-label="Views">
           <ul>
@@ -119,7 +136,8 @@ export function Layout({ title, current, project, projects, nonce, files, events
         </nav>
         <main id="main" tabindex={-1}>
           <div id="announcement" hidden></div>
-          <h1>{title}</h1>
+          <h1 id="title">{title}</h1>
+          <div id="away" hidden></div>
           <div id="lost" class="problem" role="alert" hidden>
             The connection is lost. What you see may be old; this heals by itself.
           </div>
@@ -130,7 +148,7 @@ export function Layout({ title, current, project, projects, nonce, files, events
           </div>
           {children}
         </main>
-        <div id="live" {...{ "data-init": stream, "data-on:xtask-reopen": stream }}></div>
+        <div id="live" data-events={events} {...{ "data-init": stream, "data-on:xtask-reopen": stream }}></div>
         <Console />
         <Keys />
       </body>
@@ -158,7 +176,7 @@ function Console() {
           placeholder="task build --on all"
         />
         <ul id="console-list" role="listbox" aria-label="Suggestions"></ul>
-        <p id="console-meant" class="console-meant" role="status"></p>
+        <div id="console-meant" class="meant" role="status"></div>
         <p id="console-problem" class="problem" role="alert" hidden></p>
         <p class="console-foot">
           <span>
@@ -182,34 +200,58 @@ function Console() {
 }
 
 const KEYS = [
-  ["Ctrl K", "Run something"],
-  ["/", "Search"],
-  ...NAVIGATION.map(({ key, title }) => [`g ${key}`, title]),
-  ["j  k", "Next, previous in a list"],
-  ["Enter", "Open"],
-  ["Esc", "Close"],
-  ["?", "This list"],
+  {
+    title: "Everywhere",
+    keys: [
+      ["Ctrl K", "Run something"],
+      ["/", "Search"],
+      ["j k", "Next, previous in a list"],
+      ["Enter", "Open"],
+      ["Esc", "Close"],
+      ["?", "This list"],
+    ],
+  },
+  { title: "Go to", keys: NAVIGATION.map(({ key, title }) => [`g ${key}`, title]) },
+  {
+    title: "Output",
+    keys: [
+      ["f", "Follow, or stay"],
+      ["G", "To its end, and follow"],
+      ["n N", "Next, previous match"],
+      ["e", "First error"],
+      ["w", "Wrap long lines"],
+      ["t", "Times"],
+    ],
+  },
 ] as const;
 
 function Keys() {
   return (
     <dialog id="keys" aria-labelledby="keys-title">
       <h2 id="keys-title">Keys</h2>
-      <dl class="keys">
-        {KEYS.map(([key, what]) => (
-          <div key={key}>
-            <dt>
-              <kbd>{key}</kbd>
-            </dt>
-            <dd>{what}</dd>
-          </div>
+      <div class="keys">
+        {KEYS.map(({ title, keys }) => (
+          <section key={title}>
+            <h3>{title}</h3>
+            <dl>
+              {keys.map(([key = "", what]) => (
+                <div key={key}>
+                  <dt>
+                    {key.split(" ").map((one) => <kbd key={one}>{one}</kbd>)}
+                  </dt>
+                  <dd>{what}</dd>
+                </div>
+              ))}
+            </dl>
+          </section>
         ))}
-      </dl>
-      <label>
+      </div>
+      <label class="single-keys">
         <input type="checkbox" id="single-keys" /> Single keys do something
       </label>
-      <form method="dialog">
-        <button type="submit">Close</button> <button type="button" data-post="/logout" data-then="/">Log out</button>
+      <form method="dialog" class="dialog-foot">
+        <button type="button" class="danger" data-post="/logout" data-then="/">Log out</button>
+        <button type="submit">Close</button>
       </form>
     </dialog>
   );

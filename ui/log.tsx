@@ -21,10 +21,11 @@ export function LogViewer({ command }: { readonly command: string }) {
         <button type="button" data-log="times" aria-pressed="false">Times</button>
         <button type="button" data-log="wrap" aria-pressed="true">Wrap</button>
         <button type="button" data-log="follow" aria-pressed="true">Follow</button>
-        <a data-log-raw download href="#">Raw</a>
+        <a class="button" data-log-raw download href="#">Raw</a>
       </div>
       <p class="problem" role="alert" data-log-problem hidden></p>
       <div class="log-lines" tabindex={0} role="region" aria-label="Lines" data-log-lines>
+        <p class="log-before" data-log-before hidden></p>
         <ol data-log-list></ol>
       </div>
       <p class="log-status">

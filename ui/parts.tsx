@@ -30,7 +30,13 @@ export function Sparkline({ values, most, label }: {
     `${(at * step).toFixed(1)},${(height - 1 - (top > 0 ? value / top : 0) * (height - 2)).toFixed(1)}`;
   const line = values.map(place).join(" ");
   return (
-    <svg class="sparkline" viewBox={`0 0 ${width} ${height}`} role="img" aria-label={label}>
+    <svg
+      class="sparkline"
+      viewBox={`0 0 ${width} ${height}`}
+      preserveAspectRatio="none"
+      role="img"
+      aria-label={label}
+    >
       {values.length > 1 && (
         <>
           <polygon points={`0,${height} ${line} ${width},${height}`} />

@@ -83,12 +83,14 @@ export interface VerbFormOptions {
   readonly fields: readonly FormField[];
   /** Where it is to run, as a selector. */
   readonly on: string;
+  /** Whether it is to be left for nodes that are away. */
+  readonly queue: boolean;
   /** Nodes that can be named. */
   readonly nodes: readonly string[];
 }
 
 /** A form for one verb. */
-export function VerbForm({ capability, verb, summary, effect, fields, on, nodes }: VerbFormOptions) {
+export function VerbForm({ capability, verb, summary, effect, fields, on, queue, nodes }: VerbFormOptions) {
   return (
     <form class="verb-form" data-ask data-capability={capability} data-verb={verb}>
       <p class="count">{summary}. {effect === "read" ? "It changes nothing." : "It changes something on the node."}</p>
@@ -111,7 +113,20 @@ export function VerbForm({ capability, verb, summary, effect, fields, on, nodes 
         <option value="all" />
         {nodes.map((node) => <option key={node} value={node} />)}
       </datalist>
-      <p class="count" role="status" data-target-meant></p>
+      <label>
+        <span>How many of them</span>
+        <select name="any" data-target-any>
+          <option value="">every node that matches</option>
+          <option value="1">the best one: free slots, then load</option>
+        </select>
+      </label>
+      <label class="verb-check">
+        <input type="checkbox" name="queue" data-target-queue checked={queue} />
+        <span>
+          Leave it for nodes that are away <small>The hub gives it to them when they are back.</small>
+        </span>
+      </label>
+      <div class="meant" role="status" data-target-meant></div>
       <p class="problem" role="alert" hidden></p>
       <p>
         <button type="submit" class="run">Run</button>

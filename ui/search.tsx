@@ -9,7 +9,7 @@ export function FleetSearch({ search, select, as }: {
   readonly as: string;
 }) {
   return (
-    <form class="search" method="get" action="/" role="search">
+    <form class="search" method="get" action="/" role="search" data-narrow>
       <label>
         Search
         <input type="search" name="search" value={search} placeholder="name, platform, label, task" data-search />
@@ -32,7 +32,7 @@ export function FleetSearch({ search, select, as }: {
           <option value="map" selected={as === "map"}>topology</option>
         </select>
       </label>
-      <button type="submit">Show</button>
+      <button type="submit" hidden>Show</button>
     </form>
   );
 }
@@ -44,7 +44,7 @@ export function CommandSearch({ search, state, node }: {
   readonly node: string;
 }) {
   return (
-    <form class="search" method="get" action="/commands" role="search">
+    <form class="search" method="get" action="/commands" role="search" data-narrow>
       <label>
         Search
         <input type="search" name="search" value={search} placeholder="task build" data-search />
@@ -60,7 +60,7 @@ export function CommandSearch({ search, state, node }: {
         Node
         <input type="search" name="node" value={node} spellcheck={false} autocapitalize="off" />
       </label>
-      <button type="submit">Show</button>
+      <button type="submit" hidden>Show</button>
     </form>
   );
 }

@@ -5,6 +5,30 @@ export function Ago({ at, lasts = false }: { readonly at: string; readonly lasts
   return <time datetime={at} data-ago={lasts ? "lasts" : "ago"} title={at}>{at.slice(0, 19).replace("T", " ")}</time>;
 }
 
+/** A moment that is to come, shown as how long until then. */
+export function Until({ at }: { readonly at: string }) {
+  return <time datetime={at} data-ago="until" title={at}>{at.slice(0, 19).replace("T", " ")}</time>;
+}
+
+/** A text with the moments in it shown as how long ago they are. */
+export function WithTimes({ text }: { readonly text: string }) {
+  return (
+    <>
+      {text.split(MOMENT).map((part, at) => {
+        if (at % 2 === 0) return part;
+        const moment = part.replace("since ", "");
+        return part === moment ? <Ago key={at} at={moment} /> : (
+          <>
+            for <Ago at={moment} lasts />
+          </>
+        );
+      })}
+    </>
+  );
+}
+
+const MOMENT = /((?:since )?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
+
 /** A duration in ms. */
 export function duration(ms: number): string {
   if (ms < 999.5) return `${Math.round(ms)} ms`;

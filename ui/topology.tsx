@@ -1,70 +1,52 @@
 /** The topology: the hub, and how each node is linked to it. */
-import type { FleetShown } from "./fleet.tsx";
+import { FleetHead, type FleetNode, type FleetShown } from "./fleet.tsx";
 import type { Frame } from "./frame.ts";
-import { Empty } from "./parts.tsx";
+import { backlogText, LastContact, linkState, linkWord, modeWord, roundTrip } from "./link.tsx";
+import { elementId, State } from "./parts.tsx";
 
-const ROW = 30;
-const WIDTH = 860;
-const HUB = { x: 8, width: 96, height: 40 };
-const NODES_X = 330;
-/** More would be a wall of lines; a search says which are wanted. */
-const ROWS_MAX = 100;
-
-/** The drawing, of the nodes that match. */
-export function topologyFrame({ nodes: all, total, wrong }: FleetShown, linked: boolean): Frame {
-  const nodes = all.slice(0, ROWS_MAX);
-  const height = Math.max(HUB.height, nodes.length * ROW) + 16;
-  const middle = height / 2;
+/** The drawing, of the nodes that match: a tree, each branch drawn as its link is. */
+export function topologyFrame({ linked, ...shown }: FleetShown & { readonly linked: boolean }): Frame {
+  const parts = shown.nodes.map((node) => ({
+    id: elementId("branch", node.record.id),
+    html: String(<Branch {...node} />),
+  }));
   const html = String(
     <section id="fleet" aria-label="Topology">
-      <p class="count">
-        {all.length} of {total} nodes{all.length > nodes.length ? `, the first ${nodes.length} are drawn` : ""}
-      </p>
-      {wrong !== undefined && <p class="problem" role="alert">{wrong}</p>}
-      {nodes.length === 0 && <Empty title={total === 0 ? "No machine has joined yet" : "No node matches"} />}
-      {nodes.length > 0 && (
-        <svg class="topology" viewBox={`0 0 ${WIDTH} ${height}`} role="group" aria-label="The hub and its nodes">
-          {nodes.map(({ record: { id, state, away, link, platform, slots, running } }, at) => {
-            const y = 8 + at * ROW + ROW / 2;
-            const used = slots.total - slots.free;
-            return (
-              <g key={id} class={`link-${state}`}>
-                <path d={`M${HUB.x + HUB.width} ${middle} C 210 ${middle}, 230 ${y}, ${NODES_X - 14} ${y}`} />
-                <circle cx={String(NODES_X - 8)} cy={String(y)} r="6" />
-                <a href={`/nodes/${id}`} data-key-item>
-                  <text x={String(NODES_X + 8)} y={String(y + 4)}>{shortened(id)}</text>
-                </a>
-                <text class="soft" x={String(NODES_X + 190)} y={String(y + 4)}>
-                  {state === "offline" ? (away === "stopped" ? "stopped" : "link down") : `${state}, ${linkText(link)}`}
-                </text>
-                <text class="soft" x={String(WIDTH - 8)} y={String(y + 4)} text-anchor="end">
-                  {platform.os}/{platform.arch} · {used}/{slots.total} slots
-                  {running.length > 0 ? ` · ${running.length} running` : ""}
-                </text>
-              </g>
-            );
-          })}
-          <rect
-            x={String(HUB.x)}
-            y={String(middle - HUB.height / 2)}
-            width={String(HUB.width)}
-            height={String(HUB.height)}
-            rx="8"
-          />
-          <text x={String(HUB.x + HUB.width / 2)} y={String(middle + 4)} text-anchor="middle">
-            {linked ? "hub" : "hub is away"}
-          </text>
-        </svg>
+      <FleetHead {...shown} />
+      {shown.nodes.length > 0 && (
+        <div class={`topology ${linked ? "" : "topology-away"}`}>
+          <p class="topology-hub">
+            <strong>hub</strong> <span>{linked ? "answers" : "does not answer"}</span>
+          </p>
+          <ul dangerouslySetInnerHTML={{ __html: parts.map(({ html }) => html).join("") }} />
+        </div>
       )}
     </section>,
   );
-  return { id: "fleet", parts: [], html };
+  return { id: "fleet", parts, html };
 }
 
-function linkText({ mode, rttMs }: FleetShown["nodes"][number]["record"]["link"]): string {
-  return `${mode === "leaf" ? "leaf node" : "client"}${rttMs === undefined ? "" : `, ${rttMs.toFixed(1)} ms`}`;
-}
-
-function shortened(id: string): string {
-  return id.length > 22 ? `${id.slice(0, 21)}…` : id;
+function Branch({ record, runs, waiting }: FleetNode) {
+  const { id, state, slots } = record;
+  const [trip, backlog] = [roundTrip(record), backlogText(record)];
+  return (
+    <li id={elementId("branch", id)} class={`branch link-${linkState(record)} mode-${record.link.mode}`}>
+      <span class="branch-trip">{trip ?? ""}</span>
+      <div class="branch-node">
+        <a class="node-name" href={`/nodes/${id}`} data-key-item>{id}</a>
+        <State of={state} />
+        <span class="branch-link">
+          {modeWord(record)}, {linkWord(record)}
+          {trip === undefined ? "" : <span class="branch-trip-too">, {trip} there and back</span>}
+          {backlog === undefined || backlog === "nothing waits" ? "" : `, ${backlog} for the hub`}, heard of{" "}
+          <LastContact {...record} />
+        </span>
+        <span class="branch-slots">
+          {state === "offline" ? `${slots.total} slots` : `${slots.total - slots.free}/${slots.total} slots`}
+          {runs.length > 0 ? `, ${runs.length} running` : ""}
+          {waiting.length > 0 ? `, ${waiting.length} waiting` : ""}
+        </span>
+      </div>
+    </li>
+  );
 }

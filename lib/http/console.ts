@@ -11,7 +11,8 @@ import type { Model } from "./live/model.ts";
 
 const LINE_MAX = 10_000;
 const SUGGESTED_MAX = 50;
-const NAMED_MAX = 5;
+/** Nodes that are named of those that run something, and of those that do not. */
+const NAMED_MAX = 12;
 /** Of what was asked before, lines that are shown, and commands among which they are looked for. */
 const HISTORY_MAX = 8;
 const LOOKED_AT_MAX = 100;
@@ -29,10 +30,9 @@ export function consoleRoutes(): Hono<HttpEnv> {
       : await suggestionsFor(line, nodes);
     return context.json({ suggestions: suggestions.slice(0, SUGGESTED_MAX), meant: await meaningOf(line, nodes) });
   }).get("/console/target", (context) => {
-    const { capability = "", select = "" } = context.req.query();
-    return context.json({
-      meant: targetOf(capability, select.slice(0, LINE_MAX), [...context.get("model").nodes.values()]),
-    });
+    const { capability = "", select = "", any, queue } = context.req.query();
+    const wish = { capability, select: select.slice(0, LINE_MAX), best: any === "1", queue: queue === "1" };
+    return context.json({ meant: targetOf(wish, [...context.get("model").nodes.values()]) });
   });
 }
 
@@ -88,44 +88,84 @@ function tasksOf(nodes: readonly NodeRecord[]): Suggestion[] {
   }));
 }
 
+/** What would become of a command, before it is asked. */
+interface Meant {
+  /** In words; what is missing, where something is. */
+  readonly text: string;
+  /** The nodes that it would run on. */
+  readonly nodes: readonly string[];
+  /** Those that are meant and would not run it now, and why. */
+  readonly others: readonly { readonly node: string; readonly why: string }[];
+  /** How many more of either there are. */
+  readonly more: number;
+}
+
+const nothing = (text: string): Meant => ({ text, nodes: [], others: [], more: 0 });
+
 /** What pressing Enter would do, or what is missing. Nothing is asked of anybody. */
-async function meaningOf(line: string, nodes: readonly NodeRecord[]): Promise<string> {
+async function meaningOf(line: string, nodes: readonly NodeRecord[]): Promise<Meant> {
   try {
-    if (splitWords(line).length === 0) return "";
-    const { capability, verb, placement: { on, any } } = await readWords(line);
-    const select = on ?? any;
-    const meant = meantBy(select, capability.name, nodes);
-    const what = `${capability.name} ${verb}`;
-    if (select === undefined && meant.length !== 1) return `${what}: say where, with --on or --any`;
-    if (meant.length === 0) return `${what}: no node that is there matches`;
-    return any === undefined ? `${what} on ${named(meant)}` : `${what} on the best of ${named(meant)}`;
+    if (splitWords(line).length === 0) return nothing("");
+    const { capability: { name: capability }, verb, placement: { on, any, queue = false } } = await readWords(line);
+    const what = `${capability} ${verb}`;
+    const select = on ?? any ?? "all";
+    const meant = meantBy({ capability, select, best: any !== undefined, queue }, nodes);
+    if (on === undefined && any === undefined && meant.nodes.length !== 1) {
+      return nothing(`${what}: say where, with --on or --any`);
+    }
+    return { ...meant, text: `${what}: ${meant.text}` };
   } catch (error) {
     const { message } = XtaskError.from(error);
     // Somebody who has just typed the flag is about to say it.
-    return /^Expected input for flag/.test(message) ? "" : message;
+    return nothing(/^Expected input for flag/.test(message) ? "" : message);
   }
 }
 
-/** Which nodes a form's selector means, in words. */
-function targetOf(capability: string, select: string, nodes: readonly NodeRecord[]): string {
-  if (select.trim() === "") return "";
+/** Which nodes a form's selector means. */
+function targetOf(wish: Target, nodes: readonly NodeRecord[]): Meant {
+  if (wish.select.trim() === "") return nothing("");
   try {
-    const meant = meantBy(select, capability, nodes);
-    return meant.length === 0 ? "No node that is there matches" : `Runs on ${named(meant)}`;
+    const meant = meantBy(wish, nodes);
+    return { ...meant, text: `${meant.text[0]?.toUpperCase()}${meant.text.slice(1)}` };
   } catch (error) {
-    return XtaskError.from(error).message;
+    return nothing(XtaskError.from(error).message);
   }
 }
 
-/** Nodes that are there, have the capability, and match. */
-function meantBy(select: string | undefined, capability: string, nodes: readonly NodeRecord[]): NodeRecord[] {
-  const there = nodes.filter(({ state, capabilities }) =>
-    state !== "offline" && capabilities.some(({ name }) => name === capability)
-  );
-  return select === undefined ? there : there.filter(parseSelector(select));
+/** Where something is to run. */
+interface Target {
+  readonly capability: string;
+  readonly select: string;
+  /** Only on the best of those that match. */
+  readonly best: boolean;
+  /** Nodes that are away are given it when they are back. */
+  readonly queue: boolean;
 }
 
-function named(nodes: readonly NodeRecord[]): string {
-  const names = nodes.slice(0, NAMED_MAX).map(({ id }) => id).join(", ");
-  return nodes.length > NAMED_MAX ? `${names} and ${nodes.length - NAMED_MAX} more` : names;
+function meantBy({ capability, select, best, queue }: Target, all: readonly NodeRecord[]): Meant {
+  const matching = all.filter(parseSelector(select)).sort((a, b) => a.id < b.id ? -1 : 1);
+  const why = ({ state, capabilities }: NodeRecord) => {
+    if (!capabilities.some(({ name }) => name === capability)) return `does not offer ${capability}`;
+    if (state === "draining") return "is drained and refuses";
+    if (state === "offline") return queue && !best ? "is away, gets it when it is back" : "is away";
+    return undefined;
+  };
+  const nodes = matching.filter((node) => why(node) === undefined).map(({ id }) => id);
+  const others = matching.flatMap((node) => why(node) === undefined ? [] : [{ node: node.id, why: why(node) ?? "" }]);
+  const left = others.filter(({ why }) => why.endsWith("when it is back")).length;
+  const away = others.some(({ why }) => why === "is away");
+  const shown = { nodes: nodes.slice(0, NAMED_MAX), others: others.slice(0, NAMED_MAX) };
+  return {
+    text: wordsFor({ count: nodes.length, left, best }) +
+      (away && !best ? "; with --queue it is left at the hub for those that are away" : ""),
+    ...shown,
+    more: nodes.length + others.length - shown.nodes.length - shown.others.length,
+  };
+}
+
+function wordsFor({ count, left, best }: { count: number; left: number; best: boolean }): string {
+  const nodes = (number: number) => `${number} ${number === 1 ? "node" : "nodes"}`;
+  if (count === 0) return left === 0 ? "runs nowhere now" : `waits for ${nodes(left)}`;
+  const runs = best && count > 1 ? `runs on the best of ${nodes(count)}` : `runs on ${nodes(count)}`;
+  return left === 0 ? runs : `${runs}, waits for ${nodes(left)}`;
 }

@@ -30,7 +30,7 @@ export interface PageOptions {
 }
 
 /** The views, each by its path. */
-const VIEWS: Readonly<Record<string, View>> = {
+export const VIEWS: Readonly<Record<string, View>> = {
   "/": fleet,
   "/nodes/:id": node,
   "/commands": commands,
@@ -48,7 +48,8 @@ export function pageRoutes({ datastar, log }: PageOptions): Hono<HttpEnv> {
   const page = (path: string, view: View) => async (context: HttpContext) => {
     const query = { ...context.req.query(), ...context.req.param() };
     const { title, head, tail, frames, draws } = await view.open(context.get("model"), query);
-    const made = await frames();
+    // The heading stands in the layout already.
+    const made = (await frames()).filter(({ id }) => id !== "title");
     const [project, projects] = [context.get("project"), context.get("projects").names];
     const events = `/events?${new URLSearchParams({ ...query, view: path, project })}`;
     return context.html(

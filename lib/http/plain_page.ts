@@ -16,7 +16,7 @@ main { max-width: 32rem; margin: 1rem; padding: 1.5rem 2rem; border-radius: .75r
 h1 { margin: .25rem 0 1rem; font-size: 1.375rem; }
 pre, code { font: .9375rem ui-monospace, Menlo, Consolas, monospace; }
 pre { padding: .625rem .875rem; border-radius: .5rem; background: light-dark(#ecece8, #26292f); overflow: auto; }
-a { color: light-dark(#2b57c4, #8fb1ff); }
+a { color: light-dark(#2b57c4, #8fb1ff); display: inline-block; padding: .625rem 0; }
 `;
 
 /** What lets a browser take that style, and no other that stands in a page. */

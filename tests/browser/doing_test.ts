@@ -65,7 +65,7 @@ Deno.test("a form made of a verb's definition says which nodes are meant, and ru
   await page.goto(`${origin}/nodes/n2`);
   await when(`${LIVE} && document.querySelector("a[href='/run/silent/exec?on=n2']") !== null`);
   await page.click("a[href='/run/silent/exec?on=n2']");
-  await when("document.querySelector('[data-target-meant]')?.textContent === 'Runs on n2'");
+  await when("document.querySelector('[data-target-meant]')?.textContent === 'Runs on 1 noden2'");
   await page.type("textarea[name=command]", 'sh\n-c\necho "to <b>$A</b>"; exit 3');
   await page.type("textarea[name=env]", "A B=c");
   await page.click(".verb-form button.run");
@@ -73,7 +73,7 @@ Deno.test("a form made of a verb's definition says which nodes are meant, and ru
   await page.$eval("textarea[name=env]", (field) => (field as unknown as { value: string }).value = "A=x=y");
   await page.$eval("[data-target]", (field) => (field as unknown as { value: string }).value = "");
   await page.type("[data-target]", "id=nosuch");
-  await when("/No node that is there matches/.test(document.querySelector('[data-target-meant]').textContent)");
+  await when("/Runs nowhere now/.test(document.querySelector('[data-target-meant]').textContent)");
   await page.$eval("[data-target]", (field) => (field as unknown as { value: string }).value = "n1");
   await page.click(".verb-form button.run");
   await when(`location.pathname.startsWith('/commands/') && ${ENDED}`);

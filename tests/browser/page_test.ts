@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { sendNote } from "../../lib/client/team.ts";
+import { registerSubject } from "../../lib/protocol/subjects.ts";
 import { ENDED, ground, LINES, LIVE, run } from "./ground.ts";
 
 Deno.test("people see the fleet, run something from the keyboard, and follow it", async (t) => {
@@ -21,7 +21,7 @@ Deno.test("people see the fleet, run something from the keyboard, and follow it"
     await page.goto(`${origin}/?select=os%3Dnowhere`);
     await when("/No node matches/.test(document.querySelector('#fleet').textContent)");
     await page.goto(`${origin}/?as=map`);
-    await when("document.querySelectorAll('.topology .link-online a').length === 2");
+    await when("document.querySelectorAll('.topology .link-up a').length === 2");
     await page.goto(`${origin}/?select=%3D`);
     await when("document.querySelector('#fleet .problem') !== null");
   });
@@ -59,6 +59,20 @@ Deno.test("people see the fleet, run something from the keyboard, and follow it"
     await page.click("[data-post$=cancel]");
     await when(ENDED);
     assert.match(await text(".command-head"), /cancelled/);
+  });
+
+  await t.step("whoever cannot keep up with the output is shown its end, and told what that leaves out", async () => {
+    await page.goto(origin);
+    await when(LIVE);
+    await run(tab, "task run burst --on n1");
+    await when("/it waits/.test(document.querySelector('#log').textContent)");
+    await Deno.writeTextFile(`${fleet.node("n1").dir}/go`, "");
+    await when(ENDED);
+    await when("/of 20001, ended/.test(document.querySelector('[data-log-status]').textContent)");
+    await when("/^1\\d,\\d{3} lines skipped; scroll up/.test(document.querySelector('[data-log-before]').textContent)");
+    assert.ok(await page.evaluate(LINES) as number <= 2_000);
+    await page.evaluate("document.querySelector('[data-log-lines]').scrollTop = 300");
+    await when("/^\\d+,\\d{3} lines before$/.test(document.querySelector('[data-log-before]').textContent)");
   });
 
   await t.step("a long output is searched, and opened at a line by its address", async () => {
@@ -127,65 +141,39 @@ Deno.test("a node that goes and another that comes are seen without a reload", a
   assert.equal(await page.evaluate("window.stays"), true);
 });
 
-Deno.test("a phone gets cards and the views at its bottom, and nothing is wider than it", async () => {
+Deno.test("whatever a node says of itself stays text, on every page that tells of it", async () => {
   await using all = await ground();
-  const { fleet, browser } = all;
+  const { fleet, tab: { page, when, troubles } } = all;
   const { origin } = new URL(fleet.up.http.url);
-  for (const path of ["/", "/nodes/n1", "/commands", "/charts", "/run", "/run/git/clone", "/alerts", "/team"]) {
-    await using phone = await browser.open(`${origin}${path}`, { width: 390, height: 800 });
-    await phone.when(LIVE);
-    for (const part of ["document.documentElement", "document.querySelector('.nav ul')"]) {
-      assert.ok(await phone.page.evaluate(`${part}.scrollWidth <= innerWidth`), `${part} of ${path}`);
-    }
-    assert.ok(
-      await phone.page.evaluate("document.querySelector('.nav').getBoundingClientRect().bottom >= innerHeight - 1"),
-    );
-    const small = await phone.page.evaluate(
-      "[...document.querySelectorAll('button, .nav a')].filter((one) => { const { height } = one.getBoundingClientRect(); return height > 0 && height < 44; }).map((one) => one.textContent)",
-    );
-    assert.deepEqual(small, [], path);
+  const record = await fleet.record("n2");
+  const node = await fleet.connect(fleet.node("n2").creds, { inboxPrefix: "_INBOX_n2" });
+  await fleet.node("n2").agent[Symbol.asyncDispose]();
+  const hostile =
+    `</p><script>window.owned=1</script><img src=x onerror="window.owned=1">\u001b]0;title\u0007\u001b[31m` +
+    "\r\revent: datastar-patch-signals\rdata: signals {x: (window.owned=1)}\r\r' \" `";
+  const claims = {
+    ...record,
+    instance: "hostile",
+    hostname: hostile,
+    version: hostile,
+    tasks: [{ name: hostile, desc: hostile }],
+    state: "online",
+    since: new Date().toISOString(),
+  };
+  await node.request(registerSubject("n2"), JSON.stringify(claims), { timeoutMs: 10_000 });
+  for (const [path, place] of [["/", "#node-n2"], ["/nodes/n2", "#node"], ["/run", "#offered"]] as const) {
+    await page.goto(`${origin}${path}`);
+    await when(`${LIVE} && /window\\.owned=1/.test(document.querySelector('${place}')?.textContent)`);
   }
-});
-
-Deno.test("every page is accessible in light and in dark", async () => {
-  await using all = await ground();
-  const { fleet, browser, tab } = all;
-  const { origin } = new URL(fleet.up.http.url);
-  await run(tab, "task run hostile --on all");
-  await tab.when(ENDED);
-  await fleet.up.hub.alert("critical", "The disk <b>of the hub</b> is full");
-  await sendNote(fleet.admin, fleet.up.project, "global", "The hub restarts at 18:00");
-  const command = await tab.page.evaluate("location.pathname") as string;
-  const axe = await Deno.readTextFile(new URL(import.meta.resolve("axe-core/axe.min.js")));
-  for (const theme of ["light", "dark"] as const) {
-    for (
-      const path of [
-        "/",
-        "/?search=nothing",
-        "/?as=map",
-        "/nodes/n1",
-        "/commands",
-        "/charts",
-        "/run",
-        "/run/docker/run",
-        "/alerts",
-        "/team",
-        command,
-      ]
-    ) {
-      await using page = await browser.open(`${origin}${path}`);
-      await page.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
-      await page.when(LIVE);
-      if (path === command) await page.when(`${LINES} > 3`);
-      // The page's policy keeps foreign scripts out; the debugger is not bound by it.
-      await page.page.evaluate(axe);
-      const found = await page.page.evaluate("axe.run(document, { resultTypes: ['violations'] })") as {
-        violations: { id: string; nodes: { html: string; failureSummary: string }[] }[];
-      };
-      const told = found.violations.map(({ id, nodes }) =>
-        `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("\n")}`
-      );
-      assert.deepEqual(told, [], `${path} in ${theme}`);
-    }
-  }
+  await page.goto(`${origin}/nodes/n2`);
+  await when(LIVE);
+  await page.click("[data-console]");
+  await when("/window\\.owned=1/.test(document.querySelector('#console-words').value)");
+  await page.$eval("#console-words", (field) => (field as unknown as { value: string }).value = "task run");
+  await page.keyboard.type(" ");
+  await when("/window\\.owned=1/.test(document.querySelector('#console-list').textContent)");
+  assert.equal(await page.evaluate("window.owned"), undefined);
+  assert.equal(await page.$("main img"), null);
+  assert.equal(await page.evaluate("document.title"), "n2 · xtask");
+  assert.deepEqual(troubles, []);
 });

@@ -67,7 +67,7 @@
     }
   };
   document.addEventListener("datastar-fetch", ({ detail }) => {
-    if (detail.el?.id !== "live") return;
+    if (detail.el !== one("#live")) return;
     if (detail.type.startsWith("datastar-")) {
       heardAt = Date.now();
       showLink("live");
@@ -85,15 +85,15 @@
   document.addEventListener("visibilitychange", lookAgain);
 
   const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
-  const sinceWords = (at, lasts) => {
-    const seconds = Math.max(0, Math.round((Date.now() - Date.parse(at)) / 1_000));
-    if (seconds < 2) return lasts ? "a moment" : "just now";
+  const timeWords = (at, kind) => {
+    const seconds = Math.max(0, Math.round((Date.now() - Date.parse(at)) * (kind === "until" ? -1 : 1) / 1_000));
+    if (seconds < 2) return kind === "ago" ? "just now" : "a moment";
     const [unit, size] = UNITS.find(([, size]) => seconds >= size);
-    return `${Math.floor(seconds / size)} ${unit}${lasts ? "" : " ago"}`;
+    return `${Math.floor(seconds / size)} ${unit}${kind === "ago" ? " ago" : ""}`;
   };
   const showTimes = () => {
     for (const time of all("time[data-ago]")) {
-      const text = sinceWords(time.dateTime, time.dataset.ago === "lasts");
+      const text = timeWords(time.dateTime, time.dataset.ago);
       if (time.textContent !== text) time.textContent = text;
     }
   };
@@ -101,7 +101,7 @@
   const showTitle = () => {
     const { running = 0, alerts = 0 } = one("#chrome")?.dataset ?? {};
     const counts = [[alerts, "!"], [running, "▸"]].filter(([count]) => Number(count) > 0);
-    const plain = document.title.replace(/^\([^)]*\) /, "");
+    const plain = `${one("#title")?.textContent ?? ""} · xtask`;
     const title = counts.length > 0 ? `(${counts.map(([count, sign]) => sign + count).join(" ")}) ${plain}` : plain;
     if (document.title !== title) document.title = title;
   };
@@ -133,6 +133,55 @@
     if (response.ok) return answer;
     const { message = `The server answered ${response.status}`, details = [] } = answer.error ?? {};
     throw new Error([message, ...details].join("; "));
+  };
+
+  // Which nodes something would run on: in words, then each by its name.
+  const showMeant = (place, { text, nodes, others, more }) => {
+    const element = (name, words, className) => {
+      const made = document.createElement(name);
+      made.textContent = words;
+      if (className !== undefined) made.className = className;
+      return made;
+    };
+    const list = element("ul", "");
+    list.append(
+      ...nodes.map((node) => element("li", node)),
+      ...others.map(({ node, why }) => element("li", `${node} ${why}`, "left-out")),
+      ...(more > 0 ? [element("li", `and ${more} more`, "left-out")] : []),
+    );
+    place.replaceChildren(element("p", text), ...(list.children.length > 0 ? [list] : []));
+  };
+
+  // What did not come of a command on every node is told on its page, where whoever asked is led.
+  const noteMissing = ({ id, offline = [], queued = [], refused = [] }) => {
+    const missing = [
+      ...offline.filter((node) => !queued.includes(node)).map((node) => `${node} is away, and was not asked`),
+      ...refused.map(({ node, error }) => `${node} did not take it: ${error.message}`),
+    ];
+    try {
+      if (missing.length > 0) sessionStorage.setItem(`xtask.missing.${id}`, missing.join("\n"));
+    } catch {
+      // It is told by the command's page alone that these nodes are not in it.
+    }
+  };
+  const showMissing = () => {
+    const id = one("#log")?.dataset.command;
+    let text = null;
+    try {
+      text = id === undefined ? null : sessionStorage.getItem(`xtask.missing.${id}`);
+    } catch {
+      return;
+    }
+    if (text !== null) tell(text, "status");
+  };
+  const tell = (text, role) => {
+    one("#told")?.remove();
+    const note = document.createElement("p");
+    note.id = "told";
+    note.className = "problem";
+    note.role = role;
+    note.textContent = text;
+    one("#title").after(note);
   };
 
   const console_ = (() => {
@@ -175,7 +224,7 @@
       if (turn !== asked || !response?.ok) return;
       const answer = await response.json();
       words = answer.suggestions;
-      one("#console-meant").textContent = answer.meant;
+      showMeant(one("#console-meant"), answer.meant);
       list().replaceChildren(...words.map(({ completion, brief }, place) => {
         const item = document.createElement("li");
         item.id = `suggestion-${place}`;
@@ -222,8 +271,9 @@
           const button = one("#console-form button[type=submit]");
           button.disabled = true;
           try {
-            const { id } = await post("/api/v1/tasks", { command: input().value.trim() });
-            location.href = inProject(`/commands/${id}`);
+            const asked = await post("/api/v1/tasks", { command: input().value.trim() });
+            noteMissing(asked);
+            location.href = inProject(`/commands/${asked.id}`);
           } catch (error) {
             problem(error.message);
           } finally {
@@ -241,7 +291,7 @@
       event.preventDefault();
       return console_.open();
     }
-    const typing = event.target.closest("input, textarea, select, [contenteditable]") !== null;
+    const typing = event.target.closest("input:not([type=checkbox]), textarea, select") !== null;
     if (typing || one("dialog[open]") !== null || event.ctrlKey || event.metaKey || event.altKey || !singleKeys()) {
       return;
     }
@@ -256,6 +306,11 @@
     else return;
     event.preventDefault();
   });
+
+  // Where nothing had the focus before, a dialog that closes keeps it, and keys with it.
+  document.addEventListener("close", ({ target }) => {
+    if (target.contains(document.activeElement)) document.activeElement.blur();
+  }, true);
 
   const step = (by) => {
     const items = all("[data-key-item]");
@@ -285,13 +340,11 @@
       try {
         const answer = await post(button.dataset.post, JSON.parse(button.dataset.body ?? "{}"));
         const then = button.dataset.then;
+        if (answer.id !== undefined && then !== undefined) noteMissing(answer);
         if (then !== undefined) location.href = inProject(then.replace("{id}", encodeURIComponent(answer.id)));
       } catch (error) {
-        const note = document.createElement("p");
-        note.className = "problem";
-        note.role = "alert";
-        note.textContent = error.message;
-        one("main").prepend(note);
+        button.closest("dialog")?.close();
+        tell(error.message, "alert");
       } finally {
         button.disabled = false;
       }
@@ -357,23 +410,69 @@
   const askByForm = async (form) => {
     const input = Object.fromEntries(all("[data-kind]", form).map((field) => [field.name, valueOf(field)]));
     const { capability, verb } = form.dataset;
-    const { id } = await post("/api/v1/tasks", { capability, verb, input, target: one("[data-target]", form).value });
-    location.href = inProject(`/commands/${id}`);
+    const asked = await post("/api/v1/tasks", {
+      capability,
+      verb,
+      input,
+      target: one("[data-target]", form).value,
+      any: one("[data-target-any]", form).value !== "",
+      queue: one("[data-target-queue]", form).checked,
+    });
+    noteMissing(asked);
+    location.href = inProject(`/commands/${asked.id}`);
   };
+  let targetAsked = 0;
   const showTarget = async () => {
     const field = one("[data-target]");
     if (field === null) return;
-    const select = field.value;
-    const query = new URLSearchParams({ capability: field.form.dataset.capability, select });
+    const turn = ++targetAsked;
+    const query = new URLSearchParams({
+      capability: field.form.dataset.capability,
+      select: field.value,
+      any: one("[data-target-any]").value,
+      queue: one("[data-target-queue]").checked ? "1" : "",
+    });
     const response = await fetch(inProject(`/console/target?${query}`)).catch(() => null);
-    if (response?.ok && select === field.value) one("[data-target-meant]").textContent = (await response.json()).meant;
+    if (!response?.ok || turn !== targetAsked) return;
+    showMeant(one("[data-target-meant]"), (await response.json()).meant);
   };
   document.addEventListener("input", ({ target }) => {
-    if (target.matches?.("[data-target]")) showTarget();
+    if (target.matches?.("[data-target], [data-target-any], [data-target-queue]")) showTarget();
   });
 
-  document.addEventListener("submit", ({ target: form }) => {
-    if (form.method !== "get" || project === "") return;
+  // What is searched for stands in the address, and the stream is asked for it: nothing is loaded anew.
+  let typing;
+  const narrow = (form) => {
+    clearTimeout(typing);
+    const wanted = [...new FormData(form)].filter(([, value]) => value !== "");
+    const address = new URL(form.action, location.href);
+    address.search = String(new URLSearchParams(wanted));
+    history.replaceState(null, "", inProject(address.pathname + address.search));
+    const live = one("#live");
+    const events = new URL(live.dataset.events, location.origin);
+    const { view, project: shown } = Object.fromEntries(events.searchParams);
+    // In place of the stream that is open: that ends with its element.
+    const next = live.cloneNode();
+    next.dataset.events = `/events?${new URLSearchParams([...wanted, ["view", view], ["project", shown]])}`;
+    live.replaceWith(next);
+  };
+  const narrowing = ({ target }) => target.closest?.("form[data-narrow]") ?? null;
+  document.addEventListener("input", (event) => {
+    const form = narrowing(event);
+    if (form === null) return;
+    clearTimeout(typing);
+    if (event.target.localName === "select") narrow(form);
+    else typing = setTimeout(() => narrow(form), 200);
+  });
+  document.addEventListener("submit", (event) => {
+    const form = narrowing(event);
+    if (form === null) return;
+    event.preventDefault();
+    narrow(form);
+  });
+  document.addEventListener("submit", (event) => {
+    const { target: form } = event;
+    if (form.method !== "get" || project === "" || event.defaultPrevented) return;
     const field = Object.assign(document.createElement("input"), { type: "hidden", name: "project", value: project });
     form.append(field);
   });
@@ -384,6 +483,7 @@
       location.href = inProject(one(".nav a[aria-current]")?.pathname ?? "/", target.value);
     });
     showTarget();
+    showMissing();
     showTheme();
     showTimes();
     showTitle();

@@ -90,8 +90,13 @@ document.addEventListener("DOMContentLoaded", () => {
           lines.slice(0, 8).map(({ label, values }) => `${label}: ${said(values.at(-1), of)}`).join(", ")
         }`,
       );
+      // Where nothing is pointed at, the legend tells the newest.
+      const newest = series.times.length - 1;
+      const rest = (plot) =>
+        (plot.cursor.left ?? -1) < 0 && plot.legend.idx !== newest && plot.setLegend({ idx: newest });
       return new uPlot(
         {
+          hooks: { ready: [rest], setCursor: [rest] },
           width: Math.max(200, place.clientWidth),
           height: HEIGHT,
           cursor: { sync: { key: "metrics" } },

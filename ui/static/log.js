@@ -18,6 +18,8 @@ document.addEventListener("DOMContentLoaded", () => {
     ended: false,
     first: 0,
     next: 0,
+    // Lines that went by unseen, before the first that is here.
+    skipped: 0,
     follow: true,
     matches: [],
     match: -1,
@@ -95,23 +97,27 @@ document.addEventListener("DOMContentLoaded", () => {
     }
   };
   const status = () => {
-    const shown = state.next > state.first
-      ? `lines ${state.first + 1}–${state.next} of ${state.total}`
-      : "no output yet";
+    const empty = state.ended ? "it wrote nothing" : "no output yet";
+    const shown = state.next > state.first ? `lines ${state.first + 1}–${state.next} of ${state.total}` : empty;
     part("status").textContent = `${shown}${state.ended ? ", ended" : ""}`;
+    part("before").hidden = state.first === 0;
+    part("before").textContent = state.skipped > 0
+      ? `${counted(state.skipped)} skipped; scroll up to read them`
+      : `${counted(state.first)} before`;
     const missed = state.total - state.next;
     const resume = button("resume");
     resume.hidden = state.follow || missed <= 0;
-    resume.textContent = `${missed} ${state.ended ? "more" : "new"} ${missed === 1 ? "line" : "lines"} ↓`;
+    resume.textContent = `${counted(missed).replace(" ", state.ended ? " more " : " new ")} ↓`;
     button("follow").setAttribute("aria-pressed", String(state.follow));
   };
+  const counted = (count) => `${count.toLocaleString("en")} ${count === 1 ? "line" : "lines"}`;
   const toBottom = () => scroller.scrollTop = scroller.scrollHeight;
 
   const replace = async (from) => {
     const answer = await get("", { from: Math.max(0, from), count: PAGE });
     [state.total, state.ended] = [answer.total, answer.ended];
     list.replaceChildren(...answer.lines.map(element));
-    state.first = answer.lines[0]?.n ?? 0;
+    [state.first, state.skipped] = [answer.lines[0]?.n ?? 0, 0];
     state.next = (answer.lines.at(-1)?.n ?? -1) + 1;
     mark();
   };
@@ -140,7 +146,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const height = scroller.scrollHeight;
     list.prepend(...answer.lines.map(element));
     scroller.scrollTop += scroller.scrollHeight - height;
-    state.first = from;
+    [state.first, state.skipped] = [from, 0];
     while (list.children.length > WINDOW) list.lastChild.remove();
     state.next = Number(list.lastChild?.dataset.n ?? -1) + 1;
     mark();
@@ -156,8 +162,12 @@ document.addEventListener("DOMContentLoaded", () => {
     queued(async () => {
       const missed = state.total - state.next;
       // Whoever comes late gets the newest lines at once, and the others when they are looked for.
-      if (missed > PAGE) await replace(state.total - PAGE);
-      else await after();
+      if (missed > PAGE) {
+        const [had, before] = [state.next, state.skipped];
+        await replace(state.total - PAGE);
+        // Whoever is slow is shown the newest, and told what that leaves out.
+        if (had > 0) state.skipped = before + Math.max(0, state.first - had);
+      } else await after();
       toBottom();
       status();
     });
@@ -169,7 +179,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const open = (node) => {
     source?.close();
-    Object.assign(state, { node, total: 0, ended: false, first: 0, next: 0, matches: [], match: -1 });
+    Object.assign(state, { node, total: 0, ended: false, first: 0, next: 0, skipped: 0, matches: [], match: -1 });
     list.replaceChildren();
     part("raw").href = address("/raw");
     const meant = numberOf(location.hash);
@@ -324,7 +334,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const keys = { f: "follow", n: "next", N: "previous", w: "wrap", t: "times", e: "error" };
   document.addEventListener("keydown", (event) => {
-    const away = event.target.closest("input, textarea, select, [contenteditable]") !== null;
+    const away = event.target.closest("input:not([type=checkbox]), textarea, select") !== null;
     if (away || document.querySelector("dialog[open]") !== null || event.ctrlKey || event.metaKey || event.altKey) {
       return;
     }

@@ -23,6 +23,7 @@ const Structured = v.strictObject({
   input: v.optional(v.record(v.string(), v.unknown()), {}),
   target: v.pipe(v.string(), v.description("A selector: all, an id, or terms such as os=linux,has=docker")),
   id: v.optional(v.pipe(CommandId, v.description("The same id runs once, however often it is asked"))),
+  any: v.optional(v.pipe(v.boolean(), v.description("Only on the best node of those that are selected"))),
   queue: v.optional(v.pipe(v.boolean(), v.description("Leave it at the hub for nodes that are away"))),
   project: v.optional(v.string()),
 });
@@ -125,8 +126,8 @@ async function wishOf(body: v.InferOutput<typeof Asked>): Promise<Wish> {
       queue: placement.queue,
     };
   }
-  const { capability: name, verb, input, target, id, queue } = body;
-  return { capability: await capabilityOf(name), verb, input, on: target, id, queue };
+  const { capability: name, verb, input, target, any = false, id, queue } = body;
+  return { capability: await capabilityOf(name), verb, input, ...(any ? { any: target } : { on: target }), id, queue };
 }
 
 /** The same again, where it did not succeed; everywhere where it did, or where all are wanted. */

@@ -4,21 +4,23 @@ import { stateOf } from "../../protocol/move.ts";
 import { isTerminal } from "../../protocol/state.ts";
 import { alertsBadge } from "../../../ui/alerts.tsx";
 import type { Frame } from "../../../ui/frame.ts";
-import { chromeFrame } from "../../../ui/layout.tsx";
+import { awayFrame, chromeFrame } from "../../../ui/layout.tsx";
 import { ANNOUNCED_MS, announcementFrame } from "../../../ui/team.tsx";
 import type { Model } from "../live/model.ts";
 
 /** Counts, and what was announced of late. */
-export function chromeOf({ nodes, commands, alerts: kept, team }: Model): Frame[] {
+export function chromeOf({ nodes, commands, alerts: kept, team, linked }: Model): Frame[] {
   const [all, now] = [[...nodes.values()], Date.now()];
   const alerts = [...kept.values()].filter((alert) => wantsAttention(alert, now)).length;
   const announced = team.notes.findLast(({ to }) => to === "global");
+  const open = [...commands.values()].map(stateOf).filter((state) => !isTerminal(state));
   const chrome = chromeFrame({
     online: all.filter(({ state }) => state !== "offline").length,
     total: all.length,
-    running: [...commands.values()].filter((command) => !isTerminal(stateOf(command))).length,
+    running: open.filter((state) => state === "running").length,
+    waiting: open.filter((state) => state !== "running").length,
     alerts,
   });
   const lasts = announced !== undefined && now - Date.parse(announced.at) < ANNOUNCED_MS;
-  return [chrome, alertsBadge(alerts), announcementFrame(lasts ? announced : undefined)];
+  return [chrome, awayFrame(linked), alertsBadge(alerts), announcementFrame(lasts ? announced : undefined)];
 }

@@ -6,7 +6,7 @@ import type { CommandRecord } from "../../protocol/run.ts";
 import { stateOf } from "../../protocol/move.ts";
 import { STATES } from "../../protocol/state.ts";
 import { timeOfUlid } from "../../protocol/ulid.ts";
-import { commandFrame, unheardFrame } from "../../../ui/command.tsx";
+import { commandFrame, titleFrame, unheardFrame } from "../../../ui/command.tsx";
 import { commandsFrame } from "../../../ui/commands.tsx";
 import { LogViewer } from "../../../ui/log.tsx";
 import { commandWords } from "../../../ui/parts.tsx";
@@ -48,15 +48,43 @@ export const command: View = {
     const command = await found();
     return {
       tail: <LogViewer command={asked} />,
-      title: command === undefined ? "Asked" : commandWords(command.capability, command.verb, command.input),
+      title: titleOf(command),
       frames: async () => {
         const now = await found();
-        if (now === undefined) return [unheardFrame()];
-        return [commandFrame({ command: now, line: await lineOf(now), now: Date.now() })];
+        const title = titleFrame(titleOf(now));
+        if (now === undefined) return [title, unheardFrame()];
+        const shown = {
+          command: now,
+          line: await lineOf(now),
+          asked: sameAs(now, model),
+          isThere: (node: string) => {
+            const state = model.nodes.get(node)?.state;
+            return state === undefined ? undefined : state !== "offline";
+          },
+          now: Date.now(),
+        };
+        return [title, commandFrame(shown)];
       },
     };
   },
 };
+
+function titleOf(command: CommandRecord | undefined): string {
+  return command === undefined ? "Asked" : commandWords(command.capability, command.verb, command.input);
+}
+
+/** Times that the same was asked, which a command's page leads to. */
+const SAME_MAX = 6;
+
+/** The same command asked before and after, on at least one of its nodes. */
+function sameAs(command: CommandRecord, model: Model): CommandRecord[] {
+  const key = ({ capability, verb, input }: CommandRecord) => JSON.stringify([capability, verb, input]);
+  const [wanted, nodes] = [key(command), Object.keys(command.runs)];
+  if (command.capability === "" || command.input === undefined) return [];
+  return newestFirst(model).filter((one) =>
+    one.id === command.id || (key(one) === wanted && nodes.some((node) => Object.hasOwn(one.runs, node)))
+  ).slice(0, SAME_MAX);
+}
 
 /** The commands that are kept, newest first. */
 export function newestFirst({ commands }: Model): CommandRecord[] {

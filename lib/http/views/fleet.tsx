@@ -3,8 +3,8 @@ import { isId } from "../../protocol/id.ts";
 import { XtaskError } from "../../protocol/error.ts";
 import { parseSelector } from "../../protocol/selector.ts";
 import { commandsFrame } from "../../../ui/commands.tsx";
-import { fleetFrame, type FleetNode } from "../../../ui/fleet.tsx";
-import { agentLogFrame, nodeFrame, offersFrame } from "../../../ui/node.tsx";
+import { fleetFrame, type FleetNode, type NodeRun } from "../../../ui/fleet.tsx";
+import { agentLogFrame, nodeFrame, offersFrame, schedulesFrame } from "../../../ui/node.tsx";
 import { FleetSearch } from "../../../ui/search.tsx";
 import { topologyFrame } from "../../../ui/topology.tsx";
 import { commandWords } from "../../../ui/parts.tsx";
@@ -20,7 +20,7 @@ export const fleet: View = {
     head: <FleetSearch search={query.search ?? ""} select={query.select ?? ""} as={query.as ?? ""} />,
     frames: () => {
       const found = chosenNodes(model, query);
-      return [query.as === "map" ? topologyFrame(found, model.linked) : fleetFrame(found)];
+      return [query.as === "map" ? topologyFrame({ ...found, linked: model.linked }) : fleetFrame(found)];
     },
   }),
 };
@@ -31,7 +31,7 @@ export const node: View = {
   open(model, { id = "" }) {
     const found = () => {
       const record = isId(id) ? model.nodes.get(id) : undefined;
-      if (record !== undefined) return shownNode(record, model);
+      if (record !== undefined) return shownNode(record, model, leftAtHub(model).get(id) ?? []);
       throw new XtaskError("not_found", `There is no node '${id.slice(0, 63)}'`);
     };
     found();
@@ -42,6 +42,7 @@ export const node: View = {
         const recent = newestFirst(model).filter(({ runs }) => Object.hasOwn(runs, id)).slice(0, RECENT_MAX);
         return [
           nodeFrame(node),
+          schedulesFrame(node),
           offersFrame(node),
           commandsFrame("recent", recent, false, "What it did of late"),
           agentLogFrame(model.agentLogs.of(id)),
@@ -51,15 +52,32 @@ export const node: View = {
   },
 };
 
-function shownNode(record: ShownNode, { commands, samples }: Model): FleetNode {
-  const runs = record.running.map((id) => {
+function shownNode(record: ShownNode, { commands, samples }: Model, atHub: readonly string[]): FleetNode {
+  const { id: node } = record;
+  const worded = (id: string): NodeRun => {
     const command = commands.get(id);
     const words = command === undefined
       ? undefined
       : commandWords(command.capability, command.verb, command.input).slice(0, WORDS_MAX);
     return { id, words };
-  });
-  return { record, runs, samples: samples.get(record.id) ?? [] };
+  };
+  // A node tells of all that it has taken; some of it waits for a slot.
+  const waitsHere = record.running.filter((id) => commands.get(id)?.runs[node]?.state === "accepted");
+  return {
+    record,
+    runs: record.state === "offline" ? [] : record.running.filter((id) => !waitsHere.includes(id)).map(worded),
+    waiting: [...new Set([...record.state === "offline" ? [] : waitsHere, ...atHub])].map(worded),
+    samples: samples.get(node) ?? [],
+  };
+}
+
+/** What waits at the hub, by node. */
+function leftAtHub({ commands }: Model): ReadonlyMap<string, readonly string[]> {
+  const left = [...commands.values()].flatMap(({ id, runs }) =>
+    Object.entries(runs).filter(([, { state }]) => state === "queued").map(([node]) => ({ id, node }))
+  );
+  const byNode = Map.groupBy(left, ({ node }) => node);
+  return new Map([...byNode].map(([node, all]) => [node, all.map(({ id }) => id)]));
 }
 
 /** Letters of a command on a node's card. */
@@ -78,6 +96,7 @@ export function chosenNodes(model: Model, { search = "", select = "" }: Query) {
     wrong = { wrong: XtaskError.from(error).message };
     matches = () => false;
   }
+  const left = leftAtHub(model);
   const shown: FleetNode[] = all.filter(matches).filter((node) => {
     const text = [
       node.id,
@@ -89,6 +108,6 @@ export function chosenNodes(model: Model, { search = "", select = "" }: Query) {
       ...node.tasks.map(({ name }) => name),
     ].join(" ").toLowerCase();
     return words.every((word) => text.includes(word));
-  }).map((record) => shownNode(record, model));
+  }).map((record) => shownNode(record, model, left.get(record.id) ?? []));
   return { nodes: shown, total: all.length, ...wrong };
 }

@@ -15,7 +15,7 @@ export const run: View = {
     return {
       title: "Run something",
       frames: () => {
-        const there = [...model.nodes.values()].filter(({ state }) => state !== "offline");
+        const there = [...model.nodes.values()].filter(({ state }) => state === "online" || state === "busy");
         return [offeredFrame(offeredTasks(there), offeredVerbs(capabilities, there), there.length)];
       },
     };
@@ -25,7 +25,7 @@ export const run: View = {
 /** The form of one verb. */
 export const verb: View = {
   current: "run",
-  async open(model, { capability: name = "", verb: asked = "", on = "" }) {
+  async open(model, { capability: name = "", verb: asked = "", on = "", queue = "" }) {
     const capability = isCapabilityName(name) ? await loadCapability(name) : undefined;
     const found = capability !== undefined && Object.hasOwn(capability.verbs, asked)
       ? capability.verbs[asked]
@@ -35,8 +35,8 @@ export const verb: View = {
     }
     const { summary, effect, input } = found;
     const nodes = [...model.nodes.keys()].sort();
-    const form = { capability: name, verb: asked, summary, effect, fields: fieldsOf(input), on, nodes };
-    return { title: `${name} ${asked}`, head: <VerbForm {...form} />, frames: () => [] };
+    const form = { capability: name, verb: asked, summary, effect, on, queue: queue === "1", nodes };
+    return { title: `${name} ${asked}`, head: <VerbForm {...form} fields={fieldsOf(input)} />, frames: () => [] };
   },
 };
 
