@@ -8,28 +8,21 @@ import { until } from "./until.ts";
 
 /**
  * A Taskfile whose task writes node, attempt and time into `beats` of a folder, many times a second, until there is a file
- * `open`. One run of `stubborn` does not end when it is told to.
+ * `open`. That of `stubborn` does not end when it is told to.
  */
 export function beating(folder: string): string {
   return `
 version: "3"
 silent: true
 tasks:
-  beat: &beat
-    cmds:
-      - &loop |
-        i=0
-        while [ ! -e ${folder}/open ]; do
-          echo "$XTASK_NODE $XTASK_ATTEMPT $(date +%s%N)" >> ${folder}/beats
-          [ $((i % 50)) -eq 0 ] && echo "beat of $XTASK_NODE, attempt $XTASK_ATTEMPT"
-          i=$((i + 1))
-          sleep 0.02
-        done
-        echo "done by $XTASK_NODE, attempt $XTASK_ATTEMPT"
-  stubborn:
-    cmds: [sh stubborn.sh]
+  beat: sh -c '${loop(folder)}'
+  stubborn: sh -c 'trap "" TERM; ${loop(folder)}'
 `;
 }
+
+const loop = (folder: string) =>
+  `while [ ! -e ${folder}/open ]; do echo $XTASK_NODE $XTASK_ATTEMPT $(date +%s%N) >> ${folder}/beats; sleep 0.02; done; ` +
+  "echo done by $XTASK_NODE, attempt $XTASK_ATTEMPT";
 
 /** When an attempt ran, in ms since 1970. */
 export interface Ran {

@@ -22,6 +22,7 @@ export interface HubProcess {
   readonly pid: number;
   /** The person who started it, connected as any program is, through its restarts too. */
   readonly admin: Bus;
+  readonly adminCreds: string;
   serverPid(): Promise<number>;
   /** Kills its process; its nats-server goes on, as it then does. */
   kill(): Promise<void>;
@@ -49,7 +50,8 @@ export async function startHubProcess(stack: AsyncDisposableStack, folder: strin
   await start();
   const url = `nats://127.0.0.1:${ports[0]}`;
   const { NATS_CREDS, XTASK_TOKEN } = JSON.parse((await xtask(["env", "--json"], { home })).stdout);
-  const admin = stack.use(await openBus({ servers: url, creds: await Deno.readTextFile(NATS_CREDS) }));
+  const adminCreds = await Deno.readTextFile(NATS_CREDS);
+  const admin = stack.use(await openBus({ servers: url, creds: adminCreds }));
   const serverPid = () => until("the hub's server", async () => (await survivors({ groups: [], mark }))[0]);
   return {
     home,
@@ -61,6 +63,7 @@ export async function startHubProcess(stack: AsyncDisposableStack, folder: strin
       return running.pid;
     },
     admin,
+    adminCreds,
     serverPid,
     async start() {
       await start();
