@@ -50,6 +50,10 @@ export class Run implements Active {
   readonly kill = new AbortController();
   readonly settled = Promise.withResolvers<Result>();
   state: "accepted" | "running" = "accepted";
+  /** Settles when the journal has it, or cannot take it. */
+  kept: Promise<void> = Promise.resolve();
+  /** How it ended, while the journal does not have that yet. */
+  ended: Result | undefined;
   startedAt: number | undefined;
   followed = false;
   /** Hears that somebody follows, once. */

@@ -4,6 +4,7 @@
  */
 import type { Verb } from "../capability/define.ts";
 import type { Host, Outcome } from "../capability/host.ts";
+import { pause } from "../os/pause.ts";
 import { type EndProcesses, markOf } from "../os/processes.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
@@ -41,11 +42,16 @@ export interface RunsOptions {
 
 /** Inputs longer than this are left out of events; the journal has them. */
 const EVENT_INPUT_BYTES_MAX = 16 * 1024;
+/** A disk that was full is tried again this often. */
+const RECORD_AGAIN_MS = 1_000;
 
 /** The runs of one node. */
 export class Runs {
   readonly #options: RunsOptions;
   readonly #active = new Map<string, Run>();
+  readonly #stop = new AbortController();
+  /** Results that the journal does not take just now. */
+  readonly #late = new Set<Promise<boolean>>();
 
   constructor(options: RunsOptions) {
     this.#options = options;
@@ -67,6 +73,8 @@ export class Runs {
     const { journal, slots, leases, now } = this.#options;
     const { capability, verb: verbName, input, lease } = command;
     const before = command.id === undefined ? undefined : this.#find(command.id, command);
+    // Whoever asks once more meanwhile is told no sooner than the first.
+    if (before instanceof Run) await before.kept;
     if (before !== undefined) return before;
     const id = command.id ?? newCommandId(now());
     const verb = capability.verbs[verbName] as Verb;
@@ -85,7 +93,7 @@ export class Runs {
     const told = () => this.#tell([this.#acceptedEvent(accepted, command)]);
     try {
       if (verb.effect === "change") {
-        await journal.accept(accepted);
+        await (run.kept = journal.accept(accepted));
         told();
       } else {
         // What only reads is told of where it is followed: else its result would be that of an unknown command.
@@ -116,7 +124,8 @@ export class Runs {
 
   /** The run or result of a command id. */
   status(id: string): Active | Result {
-    const found = this.#active.get(id) ?? this.#options.journal.find(id)?.result;
+    const run = this.#active.get(id);
+    const found = run?.ended ?? run ?? this.#options.journal.find(id)?.result;
     if (found === undefined) throw new XtaskError("not_found", `This node knows no command ${id}`);
     return found;
   }
@@ -146,6 +155,8 @@ export class Runs {
     signal.addEventListener("abort", interrupt, { once: true });
     await Promise.allSettled([...this.#active.values()].map(({ result }) => result));
     signal.removeEventListener("abort", interrupt);
+    this.#stop.abort();
+    await Promise.all(this.#late);
   }
 
   /** Hands back the runs that can go on elsewhere: they end here as `interrupted`, and the hub starts them again. */
@@ -175,7 +186,7 @@ export class Runs {
     if (epoch !== accepted.attempt) {
       throw new XtaskError("unavailable", `This node has attempt ${accepted.attempt} of ${id}, not ${epoch}`);
     }
-    return active ?? known?.result;
+    return active?.ended ?? active ?? known?.result;
   }
 
   #assertReadable(): void {
@@ -211,7 +222,6 @@ export class Runs {
     };
     const ending = deadline === Infinity ? undefined : at(deadline, now, expire);
     const lease = this.#leaseOf(run, command);
-    let settled = false;
     let outcome: Outcome;
     try {
       using _slot = await slot;
@@ -242,23 +252,43 @@ export class Runs {
     }
     ending?.[Symbol.dispose]();
     leases.look();
+    await run.output.end();
+    const result = this.#resultOf(run.accepted, run.output.summary(), endOf(run, verb, outcome), run.startedAt);
+    let recorded = true;
     try {
-      await run.output.end();
-      const result = this.#resultOf(run.accepted, run.output.summary(), endOf(run, verb, outcome), run.startedAt);
-      await this.#record(result, verb.effect === "change" || run.followed ? undefined : "untold");
-      run.settled.resolve(result);
-      settled = result.state !== "interrupted";
+      if (verb.effect === "change" || run.followed) await this.#record(result);
     } catch (error) {
-      // The work is done but cannot be recorded. The caller still gets the truth; the journal will call it interrupted.
-      onTrouble(`The result of ${run.id} could not be recorded`, error);
-      run.settled.resolve(this.#resultOf(run.accepted, run.output.summary(), endOf(run, verb, outcome), run.startedAt));
-    } finally {
-      this.#active.delete(run.id);
-      lease?.end(settled);
-      if (verb.effect === "change") {
-        const { state, startedAt, durationMs } = await run.result;
-        counts.ended(state, startedAt === undefined ? undefined : durationMs);
-        onChange();
+      // The work is done. The caller is told now, and the journal as soon as it takes it.
+      onTrouble(`The result of ${run.id} cannot be recorded yet`, error);
+      run.ended = result;
+      run.settled.resolve(result);
+      const late = this.#recordLate(result);
+      this.#late.add(late);
+      recorded = await late;
+      this.#late.delete(late);
+    }
+    run.settled.resolve(result);
+    this.#active.delete(run.id);
+    lease?.end(recorded && result.state !== "interrupted");
+    if (verb.effect === "change") {
+      counts.ended(result.state, result.startedAt === undefined ? undefined : result.durationMs);
+      onChange();
+    }
+  }
+
+  /** Tries to record a result until the disk takes it, or the agent stops: then it is found to be interrupted. */
+  async #recordLate(result: Result): Promise<boolean> {
+    const { signal } = this.#stop;
+    for (;;) {
+      await pause(RECORD_AGAIN_MS, signal);
+      const last = signal.aborted;
+      try {
+        await this.#record(result);
+        return true;
+      } catch (error) {
+        if (!last) continue;
+        this.#options.onTrouble(`The result of ${result.id} is not recorded`, error);
+        return false;
       }
     }
   }
@@ -273,8 +303,7 @@ export class Runs {
   }
 
   /** Puts a result into the journal and in line for the hub. */
-  async #record(result: Result, untold?: "untold"): Promise<void> {
-    if (untold !== undefined) return;
+  async #record(result: Result): Promise<void> {
     const { journal, outbox, node } = this.#options;
     const { state, exitCode, durationMs, error } = result;
     const reports = outbox.number([

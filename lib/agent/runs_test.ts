@@ -254,7 +254,7 @@ Deno.test("a handler's answer that its own schema refuses, or that is too long, 
   }
 });
 
-Deno.test("a disk that refuses: new work is refused, nothing starts, and the same id is taken once it is mended", async () => {
+Deno.test("a disk that refuses: new work is refused however often it is asked, nothing starts, and results wait for it to be mended", async () => {
   await using ground = await Ground.start(1);
   const { journal } = ground.node;
   const { accept, finish } = journal;
@@ -262,17 +262,24 @@ Deno.test("a disk that refuses: new work is refused, nothing starts, and the sam
   const [asked, working] = [command(), command()];
   const before = active(await ground.runs.submit(working));
   journal.accept = full;
-  await assert.rejects(ground.runs.submit(asked), { code: "exhausted" });
+  for (const twice of [ground.runs.submit(asked), ground.runs.submit(asked)]) {
+    await assert.rejects(twice, { code: "exhausted" });
+  }
   assert.throws(() => ground.runs.status(asked.id), { code: "not_found" });
   journal.finish = full;
   (await ground.bench.call(working.id)).end(DONE);
   assert.equal((await before.result).state, "succeeded", "the caller gets the truth even if it cannot be kept");
+  assert.deepEqual(ground.runs.status(working.id), await before.result, "and so does whoever asks later");
+  assert.equal(journal.find(working.id)?.result, undefined);
   assert.equal(ground.troubles.length, 1);
   assert.equal(ground.slots.free, 1);
   Object.assign(journal, { accept, finish });
   const taken = active(await ground.runs.submit(asked));
   (await ground.bench.call(asked.id)).end(DONE);
   assert.equal((await taken.result).state, "succeeded");
+  await ground.runs.drain(AbortSignal.abort());
+  assert.equal(journal.find(working.id)?.result?.state, "succeeded", "an agent that stops tries once more");
+  assert.ok((await ground.told()).includes(`results ${working.id}`));
 });
 
 Deno.test("draining waits for runs until its signal, then hands them back as interrupted", async () => {
