@@ -128,7 +128,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     bucket: await openBucket(bus, { ...BUCKETS.queue, schema: Waiting, replicas }),
     give: (waiting) => giveTo(bus, waiting),
     tell: tellAtOnce,
-    isThere: (node) => takesCommands(fleet.get(node)?.state),
+    async stateOf(id, node) {
+      const record = commands.get(id) ?? await records.get(id);
+      return record !== undefined && Object.hasOwn(record.runs, node) ? record.runs[node]?.state : undefined;
+    },
+    there: () => fleet.nodes.filter(({ state }) => takesCommands(state)).map(({ id }) => id),
     now,
     log,
   });
@@ -216,6 +220,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     stop.signal,
     () => {
       ready = true;
+      queue.begin();
       if (refreshed) alarm.begin();
     },
   );

@@ -41,6 +41,14 @@ export function natsError(thrown: unknown): XtaskError {
   return jetStreamError(error) ?? XtaskError.from(error);
 }
 
+/** Whether a request that failed so was surely not taken: nobody was there, or whoever was there refused it. */
+export function wasNotTaken({ cause }: XtaskError): boolean {
+  const reason = cause instanceof errors.RequestError ? cause.cause : cause;
+  // What an answer says has no cause on this side.
+  return cause === undefined || reason instanceof errors.NoRespondersError ||
+    cause instanceof errors.RequestError && cause.isNoResponders();
+}
+
 /** JetStream's errors carry codes; their classes are not looked at, so that a connection alone need not load JetStream. */
 function jetStreamError(error: unknown): XtaskError | undefined {
   if (!(error instanceof Error) || !/^(JetStream|Stream|Consumer)/.test(error.name)) return undefined;

@@ -37,6 +37,8 @@ export const Waiting = v.object({
   by: v.optional(By),
   askedAt: Time,
   deadline: Time,
+  /** Its node may have it already: from then on only the node can say what became of it. */
+  tried: v.optional(v.boolean()),
 });
 /** A command that waits for one node. */
 export type Waiting = v.InferOutput<typeof Waiting>;
