@@ -9,6 +9,7 @@ import {
   NatsConnectionImpl,
   nuid,
   ProtocolHandler,
+  type Publisher,
   type Server,
   setTransportFactory,
   type UserAuthenticationExpiredError,
@@ -113,6 +114,18 @@ class Dialer extends ProtocolHandler {
   #refusal: Error | undefined;
   #mux: unknown;
   maySend: () => boolean = () => true;
+
+  constructor(options: ConnectionOptions, publisher: Publisher) {
+    super(options, publisher);
+    const { reconnectDelayHandler: pauseMs = () => RECONNECT_WAIT_MS } = options;
+    // It waits by the wall clock: where that was set back, as on a machine that starts with a wrong one, until it is as late again.
+    options.reconnectDelayHandler = () => {
+      for (const server of this.servers.getServers()) {
+        if (server.lastConnect > Date.now()) server.lastConnect = 0;
+      }
+      return pauseMs();
+    };
+  }
 
   /**
    * An answer is known by its subject alone, and whoever answers has seen one of ours. So the next one must not be guessable:

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../../tests/until.ts";
 import { startTestServer } from "../../tests/nats_server.ts";
 import { connect, type NatsConnection } from "./connect.ts";
 
@@ -114,6 +115,27 @@ Deno.test("a client rides out a killed server, and its subscriptions with it", a
   for await (const message of subscription) {
     assert.equal(message.string(), "the storm");
     break;
+  }
+  await connection.close();
+});
+
+Deno.test("a clock that is set back does not keep a client from connecting again", async () => {
+  await using server = await startTestServer();
+  const connection = await connect({ servers: server.url });
+  const seen = watch(connection);
+  const { now } = Date;
+  try {
+    await server.kill("SIGKILL");
+    await seen("disconnect");
+    // After the first attempt at least, whose time is remembered.
+    await seen("reconnecting");
+    Date.now = () => now() - 3_600_000;
+    await server.restart();
+    let back = false;
+    void seen("reconnect").then(() => back = true);
+    await until("the client to connect again", () => back);
+  } finally {
+    Date.now = now;
   }
   await connection.close();
 });
