@@ -178,40 +178,66 @@ export interface ReadOptions {
  * @throws {XtaskError} `unavailable`, `forbidden`
  */
 export async function* readStream(bus: Bus, stream: string, options: ReadOptions): AsyncIterable<StreamMessage> {
-  const { subjects, from, follow = false, signal } = options;
-  if (signal?.aborted) return;
-  let consumer: Consumer;
-  let messages: ConsumerMessages;
+  const { follow = false, signal } = options;
+  let { from } = options;
+  for (;;) {
+    if (signal?.aborted) return;
+    const reading = await beginReading(bus, stream, { ...options, from });
+    if (reading === undefined) return;
+    const { consumer, messages } = reading;
+    if (from === "new") from = { sequence: reading.delivered + 1 };
+    const stop = () => messages.stop();
+    signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) stop();
+    const read = new AbortController();
+    let lost = false;
+    void (async () => {
+      for await (const _down of bus.changes(read.signal)) {
+        lost = true;
+        return stop();
+      }
+    })();
+    try {
+      for await (const message of messages) {
+        from = { sequence: message.seq + 1 };
+        yield streamMessage(message);
+        if (!follow && message.info.pending === 0) return;
+      }
+    } finally {
+      read.abort();
+      signal?.removeEventListener("abort", stop);
+      await messages.close();
+      // The server would keep it for a minute, and allows a stream only so many. With the link down it has to.
+      const deleted = consumer.delete().catch(() => {});
+      if (!lost) await deleted;
+    }
+    if (!lost) return;
+    // The library takes up a consumer of its own again, but may then wait for what nobody was asked for, for ten seconds.
+    await bus.whenUp(signal ?? new AbortController().signal);
+  }
+}
+
+/** A consumer and what it delivers; undefined where only what is there is wanted, and nothing is. */
+async function beginReading(
+  bus: Bus,
+  stream: string,
+  { subjects, from, follow = false }: ReadOptions,
+): Promise<{ consumer: Consumer; messages: ConsumerMessages; delivered: number } | undefined> {
   try {
-    consumer = await jetstream(bus.connection).consumers.get(stream, {
+    const consumer = await jetstream(bus.connection).consumers.get(stream, {
       filter_subjects: [...subjects],
       ...deliver(from),
       inactive_threshold: 60e9,
     });
-    if (!follow) {
-      const { num_pending } = await consumer.info();
-      if (num_pending === 0) {
-        await consumer.delete();
-        return;
-      }
+    const { num_pending, delivered } = await consumer.info(true);
+    if (!follow && num_pending === 0) {
+      await consumer.delete();
+      return undefined;
     }
-    messages = await consumer.consume({ max_messages: 500, idle_heartbeat: 5_000 });
+    const messages = await consumer.consume({ max_messages: 500, idle_heartbeat: 5_000 });
+    return { consumer, messages, delivered: delivered.stream_seq };
   } catch (error) {
     throw natsError(error);
-  }
-  const stop = () => messages.stop();
-  signal?.addEventListener("abort", stop, { once: true });
-  if (signal?.aborted) stop();
-  try {
-    for await (const message of messages) {
-      yield streamMessage(message);
-      if (!follow && message.info.pending === 0) return;
-    }
-  } finally {
-    signal?.removeEventListener("abort", stop);
-    await messages.close();
-    // The server would keep it for a minute, and allows a stream only so many. With the link down it has to.
-    await consumer.delete().catch(() => {});
   }
 }
 
