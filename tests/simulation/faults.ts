@@ -1,0 +1,64 @@
+/** What goes wrong: from the seed, each fault with its time, all of them over by a moment. */
+import { HUB, type NodeSite, type SimulatedFleet } from "./fleet.ts";
+import { Random } from "./world/random.ts";
+
+/** Lets things go wrong from now on; at `untilMs` all is well again. */
+export function startFaults(fleet: SimulatedFleet, { count, untilMs }: { count: number; untilMs: number }): void {
+  const { world, network } = fleet.ground;
+  const random = new Random(world.seed, "faults");
+  const note = (text: string) => world.note(text, world.outside);
+  const forMs = () => Math.min(random.chance(0.7) ? random.around(4_000) : random.around(25_000), untilMs / 2);
+  const node = () => random.pick(fleet.nodes);
+  const service = () => random.pick(fleet.sites.flatMap(({ services }) => services));
+
+  const cut = ({ id }: NodeSite) => {
+    const ways = random.pick([[[id, HUB], [HUB, id]], [[id, HUB], [HUB, id]], [[id, HUB]], [[HUB, id]]]);
+    const ms = forMs();
+    note(`cut for ${Math.round(ms)} ms: ${ways.map(([from, to]) => `${from} to ${to}`).join(", ")}`);
+    for (const [from, to] of ways) network.setCut(from as string, to as string, true);
+    world.after(ms, world.outside, () => {
+      note(`whole again: ${id} and ${HUB}`);
+      for (const [from, to] of ways) network.setCut(from as string, to as string, false);
+    });
+  };
+  const faults: Readonly<Record<string, readonly [weight: number, act: () => void]>> = {
+    cut: [4, () => cut(node())],
+    reset: [2, () => {
+      const { id } = node();
+      note(`connections of ${id} with ${HUB} break`);
+      network.reset(id, HUB);
+    }],
+    kill: [5, () => service().kill(random.around(1_500))],
+    stop: [2, () => service().stop(forMs())],
+    terminate: [1, () => node().terminate()],
+    power: [2, () => {
+      const site = random.pick(fleet.sites);
+      if (site.services.some(({ running }) => running)) fleet.powerLoss(site, 1_000 + forMs());
+    }],
+    full: [2, () => {
+      const disk = random.pick([fleet.hub.store, ...fleet.nodes.flatMap(({ disk, store }) => [disk, store])]);
+      const ms = forMs();
+      note(`a disk is full for ${Math.round(ms)} ms`);
+      disk.full = true;
+      world.after(ms, world.outside, () => disk.full = false);
+    }],
+    clock: [1, () => {
+      const { clock, services: [first] } = random.pick(fleet.sites);
+      clock.offsetMs += random.between(-600_000, 600_000);
+      note(`the clock beside ${first?.name} is off by ${Math.round(clock.offsetMs / 1000)} s`);
+    }],
+  };
+  const bag = Object.values(faults).flatMap(([weight, act]) => Array<() => void>(weight).fill(act));
+  for (let number = 0; number < count; number++) {
+    world.after(random.between(0, untilMs * 0.9), world.outside, random.pick(bag));
+  }
+  world.after(untilMs, world.outside, () => {
+    note("nothing goes wrong any more");
+    for (const { id } of fleet.nodes) {
+      network.setCut(id, HUB, false);
+      network.setCut(HUB, id, false);
+    }
+    for (const disk of [fleet.hub.store, ...fleet.nodes.flatMap(({ disk, store }) => [disk, store])]) disk.full = false;
+    for (const { services } of fleet.sites) for (const { process } of services) process.stoppedUntil = 0;
+  });
+}

@@ -1,0 +1,208 @@
+/** Sees all that happens in a world, checks at once what can be, and keeps the account that the rest is checked on. */
+import type { Report } from "../../lib/agent/journal.ts";
+import { HEADER, type Result } from "../../lib/protocol/run.ts";
+import { isTerminal, type State } from "../../lib/protocol/state.ts";
+import { lastToken, upOfOut } from "../../lib/protocol/subjects.ts";
+import type { NodeSite, SimulatedFleet } from "./fleet.ts";
+import {
+  leftOf,
+  outputOf,
+  type OutputPiece,
+  overlapsOf,
+  resultsOf,
+  startsOf,
+  stepBackOf,
+  type Told,
+  unendedOf,
+  type Violation,
+  violation,
+} from "./invariants.ts";
+import type { Stored } from "./nats/stream.ts";
+import { decode } from "./nats/wire.ts";
+import { byteAt, type Execution } from "./ports/host.ts";
+
+type Run = Omit<Told, "state">;
+
+const keyOf = ({ command, node }: Run) => `${command}.${node}`;
+
+/** The witness of a fleet. */
+export class Witness {
+  /** What does not hold. */
+  readonly violations: Violation[] = [];
+  /** Runs whose asker was told that they were taken. */
+  readonly acknowledged: Run[] = [];
+  readonly #fleet: SimulatedFleet;
+  readonly #executions: Execution[] = [];
+  readonly #journalled: Told[] = [];
+  readonly #results: Told[] = [];
+  readonly #output = new Map<string, OutputPiece[]>();
+  /** What `XTASK_UP` has, and what the nodes' own stores ever had. */
+  readonly #up = new Set<string>();
+  readonly #states = new Map<string, State>();
+  /** When the hub had the result of a run. */
+  readonly #resultsAt = new Map<string, number>();
+
+  constructor(fleet: SimulatedFleet) {
+    this.#fleet = fleet;
+    fleet.hub.store.onStored = (stream, stored) => this.#atHub(stream, stored);
+    for (const node of fleet.nodes) this.#watch(node);
+  }
+
+  /** Looks at what the hub says of runs. */
+  look(): void {
+    const { hub } = this.#fleet.hub;
+    if (hub === undefined || !hub.ready) return;
+    for (const { id, runs } of hub.commands.list({ limit: 500 })) {
+      for (const [node, { state }] of Object.entries(runs)) {
+        const run = { command: id, node };
+        this.#found(stepBackOf({ ...run, state }, this.#states.get(keyOf(run))));
+        this.#states.set(keyOf(run), state);
+      }
+    }
+  }
+
+  /** What is still to come, in words; empty where all is at rest. */
+  get unsettled(): string[] {
+    const { hub: { hub }, nodes } = this.#fleet;
+    if (hub === undefined || !hub.ready) return ["the hub does not answer"];
+    const open = this.acknowledged.filter((run) => {
+      const state = this.#stateOf(run.command, run.node);
+      return state === undefined || !isTerminal(state);
+    });
+    const results = new Set(this.#results.map(keyOf));
+    return [
+      ...open.map((run) => `${keyOf(run)} has not ended`),
+      ...this.#journalled.filter((run) => !results.has(keyOf(run))).map((run) =>
+        `the result of ${keyOf(run)} is underway`
+      ),
+      ...nodes.flatMap(({ id, disk, processes, agent }) => [
+        ...(disk.reports.size > 0 ? [`${id} keeps ${disk.reports.size} reports`] : []),
+        ...(processes.alive.length > 0 ? [`${processes.alive.length} processes live on ${id}`] : []),
+        ...(agent === undefined ? [`the agent of ${id} is not there`] : []),
+        ...(hub.fleet.get(id)?.state !== "online" ? [`to the hub ${id} is ${hub.fleet.get(id)?.state}`] : []),
+      ]),
+    ];
+  }
+
+  /** Checks what must hold at the end. */
+  account(): void {
+    this.look();
+    const stateOf = (command: string, node: string) => this.#stateOf(command, node);
+    this.#found(unendedOf(this.acknowledged, stateOf));
+    this.#found(resultsOf(this.#journalled, this.#results, stateOf));
+    for (const execution of this.#executions) {
+      const { command, node } = execution;
+      const pieces = this.#output.get(keyOf(execution)) ?? [];
+      this.#found(outputOf({
+        ...{ command, node, pieces },
+        byteAt: (offset) => byteAt(command, offset),
+        written: this.#agentDiedDuring(execution) ? undefined : execution.taken,
+      }));
+    }
+  }
+
+  #found(violations: readonly Violation[]): void {
+    for (const one of violations) {
+      this.violations.push(one);
+      const { world } = this.#fleet.ground;
+      world.note(`VIOLATION of ${one.invariant}: ${one.text}`, world.outside);
+      world.end();
+    }
+  }
+
+  #stateOf(command: string, node: string): State | undefined {
+    return this.#fleet.hub.hub?.commands.get(command)?.runs[node]?.state;
+  }
+
+  #watch(node: NodeSite): void {
+    const { id, disk, processes, store, options: { leaf } } = node;
+    const { world } = this.#fleet.ground;
+    /** What the node's own store ever had. */
+    const own = new Set<string>();
+    store.onStored = (stream, stored) => {
+      if (stream === "OUT") own.add(factOf(upOfOut(stored.subject), stored));
+    };
+    store.onPurge = (stream, messages) => {
+      if (stream !== "OUT") return;
+      for (const stored of messages) {
+        this.#mustHave(this.#up, factOf(upOfOut(stored.subject), stored), id, "its own store");
+      }
+    };
+    disk.onDropped = (reports) => {
+      for (const report of reports) {
+        this.#mustHave(leaf ? own : this.#up, factOf(report.subject, report), id, "its journal");
+      }
+    };
+    disk.onFinished = ({ id: command, state }) => {
+      this.#journalled.push({ command, node: id, state });
+      this.#found(leftOf({ command, node: id }, processes.executions));
+    };
+    processes.onStarted = (execution) => {
+      world.note(`process of ${execution.command} starts`, processes.system);
+      this.#executions.push(execution);
+      const same = this.#executions.filter(({ command }) => command === execution.command);
+      this.#found([...startsOf(same), ...overlapsOf(same)]);
+    };
+    processes.onEnded = ({ command }) => world.note(`process of ${command} ends`, processes.system);
+  }
+
+  /** A fact may be let go of only when the next one on its way has it. */
+  #mustHave(next: ReadonlySet<string>, fact: string, node: string, from: string): void {
+    if (!next.has(fact)) this.#found([violation("I4", `${node} let go of a report in ${from}: ${fact.slice(0, 200)}`)]);
+  }
+
+  #atHub(stream: string, stored: Stored): void {
+    const [, , node = ""] = stored.subject.split(".");
+    switch (stream) {
+      case "XTASK_UP": {
+        const fact = factOf(stored.subject, stored);
+        if (this.#up.has(fact) && told(stored.subject)) {
+          this.#found([violation("I4", `stored twice: ${fact.slice(0, 200)}`)]);
+        }
+        this.#up.add(fact);
+        return;
+      }
+      case "XTASK_RESULTS": {
+        const { id, node, state } = JSON.parse(decode(stored.data)) as Result;
+        this.#results.push({ command: id, node, state });
+        this.#resultsAt.set(keyOf({ command: id, node }), this.#fleet.ground.world.now);
+        return;
+      }
+      case "XTASK_LOGS": {
+        const command = lastToken(stored.subject);
+        if (command === node) return;
+        const number = (name: string) => stored.headers[name] === undefined ? undefined : Number(stored.headers[name]);
+        const key = keyOf({ command, node });
+        const pieces = this.#output.get(key) ?? [];
+        this.#output.set(key, pieces);
+        pieces.push({
+          offset: number(HEADER.logOffset) ?? 0,
+          gap: number(HEADER.logGap) ?? 0,
+          bytes: stored.data,
+          end: number(HEADER.logEnd),
+        });
+        return;
+      }
+    }
+  }
+
+  /** Whether what an agent had in memory of a run's output may have gone with it. */
+  #agentDiedDuring({ node, startedAt, command }: Execution): boolean {
+    const site = this.#fleet.nodes.find(({ id }) => id === node);
+    const result = this.#resultsAt.get(keyOf({ command, node })) ?? Infinity;
+    return site?.killedAt.some((at) => at >= startedAt && at <= result) ?? false;
+  }
+}
+
+/** What a message says, whatever number it has where it is stored. */
+function factOf(
+  subject: string,
+  { headers, data, payload }: Partial<Stored & Report> & Pick<Report, "headers">,
+): string {
+  return `${subject} ${headers[HEADER.logOffset] ?? ""} ${decode(data ?? payload ?? new Uint8Array())}`;
+}
+
+/** Whether no two facts of such a subject say the same. */
+function told(subject: string): boolean {
+  return /^xtask\.up\.(?!hub\.)[^.]+\.(results|logs|events\.command_)/.test(subject);
+}
