@@ -123,7 +123,9 @@ export async function ensureStreams(
     duplicate_window: 1e9,
   };
   try {
-    for (const config of [up, presence, ...derived, notes, here]) await ensure(manager, config);
+    // The others derive from it; each alone waits for the disk some ten times.
+    await ensure(manager, up);
+    await Promise.all([presence, ...derived, notes, here].map((config) => ensure(manager, config)));
   } catch (error) {
     throw natsError(error);
   }
