@@ -63,10 +63,15 @@ export interface Made {
   readonly parts: readonly Part[];
 }
 
+/** Where the executable of a target is put. */
+export function executableOf({ triple, platform }: Target): string {
+  return join(DIST, `xtask-${triple}${platform.os === "windows" ? ".exe" : ""}`);
+}
+
 /** Makes one executable. */
 export async function compile(target: Target, deno: string, signal: AbortSignal): Promise<Made> {
   const { triple, platform } = target;
-  const path = join(DIST, `xtask-${triple}${platform.os === "windows" ? ".exe" : ""}`);
+  const path = executableOf(target);
   await Deno.mkdir(DIST, { recursive: true });
   const stage = await Deno.makeTempDir({ dir: DIST, prefix: "stage-" });
   try {
@@ -105,6 +110,7 @@ export async function compile(target: Target, deno: string, signal: AbortSignal)
     ];
     const bytes = await sizeOf(made);
     assertAccounted(path, bytes, parts);
+    assertWithinBudget(path, bytes, target);
     await Deno.rename(made, path);
     return { path, bytes, parts };
   } finally {
@@ -192,6 +198,15 @@ function assertAccounted(path: string, total: number, parts: readonly Part[]): v
   const rest = restOf(total, parts);
   if (rest <= REST_MAX) return;
   throw new XtaskError("internal", `${basename(path)} holds ${megabytes(rest)} that no part accounts for`);
+}
+
+/** @throws {XtaskError} `exhausted` for an executable that is more than 10 % over its budget */
+export function assertWithinBudget(path: string, bytes: number, { budgetMB }: Pick<Target, "budgetMB">): void {
+  if (bytes <= budgetMB * 1e6 * 1.1) return;
+  const message = `${basename(path)} is ${megabytes(bytes)}, more than 10 % over its budget of ${budgetMB} MB`;
+  throw new XtaskError("exhausted", message, {
+    details: ["take out what it can do without, or raise the budget in scripts/targets.ts and say why"],
+  });
 }
 
 function printSizes({ path, bytes: total, parts }: Made): void {

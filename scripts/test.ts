@@ -1,6 +1,6 @@
 /**
  * The gate: format, lint, types, then every test, JSDoc example and TypeScript block of the Markdown pages (one that is not
- * meant to run says ```` ```ts ignore ````), then the tests of the compiled xtask. Arguments go to `deno test` (folders,
+ * meant to run says ```` ```ts ignore ````), then the tests of the compiled xtask and its budgets. Arguments go to `deno test` (folders,
  * files, `--filter=…`) and leave out the compiled one.
  *
  * Every stage runs even if an earlier one failed. What failed is told once more at the end. The last line is `N passed, N failed`, with `, N skipped` if any were.
@@ -12,6 +12,9 @@ import { asset, type AssetName, ASSETS, pageScript } from "./assets.ts";
 import { chromium } from "./chromium.ts";
 import { closing, summed, type Tally, tally } from "./tally.ts";
 import { testBinary } from "./tests_of_binary.ts";
+
+/** The Markdown pages whose TypeScript runs as tests. */
+const PAGES = ["README.md", "lib/README.md"];
 
 const write = (line: string) => void process.stdout.write(`${line}\n`);
 
@@ -45,7 +48,7 @@ async function assets(): Promise<boolean> {
   }
 }
 
-/** The tests of what is compiled, on the platform whose binary is one that people get and that can be tried here. */
+/** The tests and budgets of what is compiled, on the platform whose binary is one that people get and that can be tried here. */
 async function binary(): Promise<Tally> {
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
     write("\n── binary: skipped, as it is tested on Linux x86_64 only; by hand: deno task test:binary");
@@ -53,7 +56,8 @@ async function binary(): Promise<Tally> {
   }
   let ended: Tally = { passed: 0, failed: 1, skipped: 0 };
   await stage("binary", async () => (ended = await testBinary()).failed === 0);
-  return ended;
+  const within = await stage("budgets", () => deno(["run", "-A", "--no-check", "tests/bench/bench.ts", "--budgets"]));
+  return summed([ended, { passed: within ? 1 : 0, failed: within ? 0 : 1, skipped: 0 }]);
 }
 
 async function main(filters: readonly string[]): Promise<number> {
@@ -61,7 +65,7 @@ async function main(filters: readonly string[]): Promise<number> {
     await stage("assets", assets),
     await stage("format", () => deno(["fmt", "--check"])),
     await stage("lint", () => deno(["lint"])),
-    await stage("types", () => deno(["check"])),
+    await stage("types", async () => await deno(["check", "--doc"]) && await deno(["check", "--doc-only", ...PAGES])),
   ];
   const folder = await Deno.makeTempDir();
   const counted: Tally[] = [];
@@ -69,7 +73,8 @@ async function main(filters: readonly string[]): Promise<number> {
     const junit = join(folder, "junit.xml");
     const good = await stage(
       "tests",
-      () => deno(["test", "-A", "--parallel", "--doc", `--junit-path=${junit}`, ...filters]),
+      // Types have been looked at.
+      () => deno(["test", "-A", "--parallel", "--doc", "--no-check", `--junit-path=${junit}`, ...filters]),
     );
     counted.push(tally(await Deno.readTextFile(junit).catch(() => ""), good));
   } finally {

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { run } from "../../scripts/bundle.ts";
-import { compile, DIST, type Made } from "../../scripts/compile.ts";
+import { compile, DIST, executableOf, type Made } from "../../scripts/compile.ts";
 import { compiler, denort } from "../../scripts/denort.ts";
 import { layOut } from "../../scripts/publish.ts";
 import { type Target, targetsFor } from "../../scripts/targets.ts";
@@ -11,13 +11,26 @@ import { pathOf } from "./program.ts";
 /** How long all of it may take; what is pinned may have to be fetched first. */
 const COMPILE_MS = 15 * 60_000;
 
-/** Compiles xtask for a target. */
-export async function compiledXtask(target: Target = here()): Promise<Made> {
+const made = new Map<string, Promise<Made>>();
+
+/** The xtask of a target, compiled once for all measurements. */
+export function compiledXtask(target: Target = here()): Promise<Made> {
+  const one = made.get(target.triple) ?? compiledNow(target);
+  made.set(target.triple, one);
+  return one;
+}
+
+async function compiledNow(target: Target): Promise<Made> {
   const signal = AbortSignal.timeout(COMPILE_MS);
-  const made = await compile(target, await compiler({ signal }), signal);
+  const one = await compile(target, await compiler({ signal }), signal);
   // What lies beside it tells its hash.
   await layOut(DIST);
-  return made;
+  return one;
+}
+
+/** The path of this machine's xtask: compiled now, or the one that was before where that is asked for. */
+export async function xtaskPath({ quick }: { readonly quick: boolean }): Promise<string> {
+  return quick ? executableOf(here()) : (await compiledXtask()).path;
 }
 
 /** Compiles a program of the folder `programs` into a folder, with the run-time and the flags that xtask has. */

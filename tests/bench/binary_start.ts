@@ -3,22 +3,24 @@ import { join } from "node:path";
 import { temporaryFolder } from "../fleet.ts";
 import { startTestServer } from "../nats_server.ts";
 import { spawnXtask, xtask, type XtaskOptions } from "../xtask_process.ts";
-import { compiledProgram, compiledXtask, PROJECT } from "./binary.ts";
+import { compiledProgram, PROJECT, xtaskPath } from "./binary.ts";
 import { type Figure, inMs, interleaved, type Measurement, ratioOf, timed } from "./measurement.ts";
 import { timeCommand } from "./program.ts";
 
 const ROUNDS = 21;
 const UP_ROUNDS = 7;
+const UP_ROUNDS_QUICK = 3;
 const PORTS = ["--nats-port", "0", "--leaf-port", "0", "--http-port", "0"];
 
 /** `deno task bench binary-start` */
 export const binaryStart: Measurement = {
   name: "binary-start",
   summary: "the compiled xtask: version, which sh, and xtask up to its first answer",
-  async run(say) {
+  budgeted: true,
+  async run(say, { quick }) {
     await using stack = new AsyncDisposableStack();
     const folder = await temporaryFolder(stack);
-    const { path } = await compiledXtask();
+    const path = await xtaskPath({ quick });
     const emptyPath = await compiledProgram("empty", folder);
     const empty = () => timeCommand(emptyPath, []);
     const starts = {
@@ -46,8 +48,9 @@ export const binaryStart: Measurement = {
     };
     // What it brings along is unpacked now; a machine does that once.
     await ups.up();
-    say(`${UP_ROUNDS} rounds of xtask up`);
-    const { up, bare: server } = await interleaved(UP_ROUNDS, ups);
+    const rounds = quick ? UP_ROUNDS_QUICK : UP_ROUNDS;
+    say(`${rounds} rounds of xtask up`);
+    const { up, bare: server } = await interleaved(rounds, ups);
     return [
       against("xtask version", version),
       against("xtask which sh", which),
@@ -55,6 +58,7 @@ export const binaryStart: Measurement = {
         name: "xtask up to its first answer, against nats-server and an empty program",
         ratio: ratioOf(up, server),
         tolerance: 0.25,
+        budget: 14,
         note: `${inMs(up)}, bare ${inMs(server)}`,
       },
     ];

@@ -21,8 +21,10 @@ export interface Measurement {
   /** One word for the command line. */
   readonly name: string;
   readonly summary: string;
-  /** Measures. `say` tells how far it is. */
-  run(say: (line: string) => void): Promise<Figure[]>;
+  /** Whether its figures have budgets, which the test command looks at as well. */
+  readonly budgeted?: boolean;
+  /** Measures. `say` tells how far it is; `quick` takes few rounds, enough for a budget. */
+  run(say: (line: string) => void, options: { readonly quick: boolean }): Promise<Figure[]>;
 }
 
 /** What was measured of each variant: one number for each round, in the unit of whoever measured. */

@@ -2,22 +2,32 @@
 
 /** So long after the last request, so that what was needed for it can be given back. */
 const SETTLE_MS = 2_000;
+/** When that is, the collector decides: the least of some looks is what a process keeps. */
+const LOOKS = 5;
+const LOOK_MS = 500;
 
 /** Memory of a process that is left alone for a while, in MiB. */
 export async function settledMiB(pid: number): Promise<number> {
-  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-  const [line = ""] = await ps("-o", "rss=", "-p", String(pid));
-  const kib = Number(line.trim());
-  if (!(kib > 0)) throw new Error(`The memory of process ${pid} cannot be read with ps`);
-  return kib / 1024;
+  await passed(SETTLE_MS);
+  let least = Infinity;
+  for (let look = 0; look < LOOKS; look++) {
+    const [line = ""] = await ps("-o", "rss=", "-p", String(pid));
+    const kib = Number(line.trim());
+    if (!(kib > 0)) throw new Error(`The memory of process ${pid} cannot be read with ps`);
+    least = Math.min(least, kib / 1024);
+    await passed(LOOK_MS);
+  }
+  return least;
 }
 
-/** The process that this one started. */
-export async function childOf(parent: number): Promise<number> {
-  const found = (await ps("-e", "-o", "pid=,ppid=")).map((line) => line.trim().split(/\s+/).map(Number));
-  const [pid] = found.find(([, ppid]) => ppid === parent) ?? [];
-  if (pid === undefined) throw new Error(`Process ${parent} has no child`);
-  return pid;
+const passed = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The process of that name that this one started. */
+export async function childOf(parent: number, name: string): Promise<number> {
+  const found = (await ps("-e", "-o", "pid=,ppid=,comm=")).map((line) => line.trim().split(/\s+/));
+  const [pid] = found.find(([, ppid, comm]) => Number(ppid) === parent && comm === name) ?? [];
+  if (pid === undefined) throw new Error(`Process ${parent} has no child '${name}'`);
+  return Number(pid);
 }
 
 async function ps(...args: string[]): Promise<string[]> {
