@@ -37,7 +37,7 @@ export interface FleetShown {
 
 /** The list of nodes. */
 export function fleetFrame({ nodes, total, wrong }: FleetShown): Frame {
-  const parts = nodes.map((node) => ({ id: elementId("node", node.record.id), html: String(<NodeRow {...node} />) }));
+  const parts = nodes.map((node) => ({ id: elementId("node", node.record.id), html: cards.of(node) }));
   const html = String(
     <section id="fleet" aria-label="Nodes">
       <FleetHead {...{ nodes, total, ...(wrong === undefined ? {} : { wrong }) }} />
@@ -45,6 +45,25 @@ export function fleetFrame({ nodes, total, wrong }: FleetShown): Frame {
     </section>,
   );
   return { id: "fleet", parts, html };
+}
+
+/** Records are replaced, never changed: a card is made anew only for a node of which something is new. */
+const cards = keptBy<FleetNode>((node) => String(<NodeRow {...node} />));
+
+/** What is made of a node, kept for as long as all that it is made of stays the same. */
+export function keptBy<N extends FleetNode>(make: (node: N) => string) {
+  const kept = new WeakMap<object, { readonly samples: unknown; readonly runs: string; readonly html: string }>();
+  return {
+    of(node: N): string {
+      const { record, samples } = node;
+      const runs = node.runs.length + node.waiting.length === 0 ? "" : JSON.stringify([node.runs, node.waiting]);
+      const known = kept.get(record);
+      if (known?.samples === samples && known.runs === runs) return known.html;
+      const html = make(node);
+      kept.set(record, { samples, runs, html });
+      return html;
+    },
+  };
 }
 
 /** How many match, or why there is nothing to see. */

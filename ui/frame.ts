@@ -30,8 +30,16 @@ export function patchesBetween(before: readonly Frame[], after: readonly Frame[]
   });
 }
 
+const rests = new WeakMap<Frame, string>();
+
 /** What is left of a frame without its parts. */
-function around({ html, parts }: Frame): string {
+function around(frame: Frame): string {
+  let rest = rests.get(frame);
+  if (rest === undefined) rests.set(frame, rest = withoutParts(frame));
+  return rest;
+}
+
+function withoutParts({ html, parts }: Frame): string {
   let [rest, at] = ["", 0];
   for (const part of parts) {
     const begins = html.indexOf(part.html, at);

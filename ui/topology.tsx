@@ -1,5 +1,5 @@
 /** The topology: the hub, and how each node is linked to it. */
-import { FleetHead, type FleetNode, type FleetShown } from "./fleet.tsx";
+import { FleetHead, type FleetNode, type FleetShown, keptBy } from "./fleet.tsx";
 import type { Frame } from "./frame.ts";
 import { backlogText, LastContact, linkState, linkWord, modeWord, roundTrip } from "./link.tsx";
 import { elementId, State } from "./parts.tsx";
@@ -8,7 +8,7 @@ import { elementId, State } from "./parts.tsx";
 export function topologyFrame({ linked, ...shown }: FleetShown & { readonly linked: boolean }): Frame {
   const parts = shown.nodes.map((node) => ({
     id: elementId("branch", node.record.id),
-    html: String(<Branch {...node} />),
+    html: branches.of(node),
   }));
   const html = String(
     <section id="fleet" aria-label="Topology">
@@ -25,6 +25,8 @@ export function topologyFrame({ linked, ...shown }: FleetShown & { readonly link
   );
   return { id: "fleet", parts, html };
 }
+
+const branches = keptBy<FleetNode>((node) => String(<Branch {...node} />));
 
 function Branch({ record, runs, waiting }: FleetNode) {
   const { id, state, slots } = record;

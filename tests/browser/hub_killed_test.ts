@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { copyProject, temporaryFolder } from "../fleet.ts";
 import { until } from "../until.ts";
 import { spawnXtask } from "../xtask_process.ts";
+import { violations } from "./axe.ts";
 import { startBrowser } from "./browser.ts";
 
 Deno.test("a hub that is killed and started again is seen on the page, which heals without a reload or a login", async () => {
@@ -27,6 +28,7 @@ Deno.test("a hub that is killed and started again is seen on the page, which hea
   await when(linked("lost"));
   assert.equal(await page.evaluate("document.querySelector('#lost').checkVisibility()"), true);
   assert.equal(await page.evaluate("document.querySelector('#over').checkVisibility()"), false);
+  assert.deepEqual(await violations(page), []);
 
   await start(new URL(natsUrl).port, String(leafPort), new URL(httpUrl).port);
   await until("the page to be live again", () => page.evaluate(linked("live")) as Promise<boolean>, {

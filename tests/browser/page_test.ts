@@ -56,6 +56,8 @@ Deno.test("people see the fleet, run something from the keyboard, and follow it"
     assert.equal(await page.evaluate(LINES), shown);
     await page.keyboard.press("f");
     await when(`${LINES} > ${shown}`);
+    await using late = await browser.open(page.url());
+    await late.when(`${LINES} > ${shown} && /^tick 1$/.test(document.querySelector('#L1 code')?.textContent)`);
     await page.click("[data-post$=cancel]");
     await when(ENDED);
     assert.match(await text(".command-head"), /cancelled/);
@@ -71,8 +73,10 @@ Deno.test("people see the fleet, run something from the keyboard, and follow it"
     await when("/of 20001, ended/.test(document.querySelector('[data-log-status]').textContent)");
     await when("/^1\\d,\\d{3} lines skipped; scroll up/.test(document.querySelector('[data-log-before]').textContent)");
     assert.ok(await page.evaluate(LINES) as number <= 2_000);
-    await page.evaluate("document.querySelector('[data-log-lines]').scrollTop = 300");
-    await when("/^\\d+,\\d{3} lines before$/.test(document.querySelector('[data-log-before]').textContent)");
+    const scrolledUp =
+      "const place = document.querySelector('[data-log-lines]'); place.scrollTop = place.scrollTop > 10 ? 10 : 0";
+    const before = "/^\\d+,\\d{3} lines before$/.test(document.querySelector('[data-log-before]').textContent)";
+    await when(`(() => { ${scrolledUp}; return ${before}; })()`);
   });
 
   await t.step("a long output is searched, and opened at a line by its address", async () => {
@@ -95,6 +99,51 @@ Deno.test("people see the fleet, run something from the keyboard, and follow it"
     await page.reload();
     await when("document.querySelectorAll('#log li.meant').length === 3 && document.querySelector('#L2500') !== null");
   });
+
+  await t.step(
+    "times, wrapping, the first error, matches back and forth, marked lines, and all of it raw",
+    async () => {
+      await page.goto(origin);
+      await when(LIVE);
+      await run(tab, "task run lines --on n1");
+      await when("/of 5000, ended/.test(document.querySelector('[data-log-status]').textContent)");
+      const style = (selector: string, name: string) =>
+        page.evaluate(`getComputedStyle(document.querySelector('${selector}')).${name}`);
+      assert.equal(await style("#log li time", "display"), "none");
+      await page.keyboard.press("t");
+      assert.notEqual(await style("#log li time", "display"), "none");
+      assert.match(await text("#log li time"), /^\d\d:\d\d:\d\d\.\d{3}$/);
+      assert.equal(await style("#log li code", "whiteSpace"), "pre-wrap");
+      await page.keyboard.press("w");
+      assert.equal(await style("#log li code", "whiteSpace"), "pre");
+      await page.type("[data-log-search]", "line 4999");
+      await when("document.querySelector('#L4999.hit') !== null");
+      await page.$eval("[data-log-search]", (field) => (field as unknown as { value: string }).value = "");
+      await page.type("[data-log-search]", "line 250");
+      await when("/^1 of 11$/.test(document.querySelector('[data-log-found]').textContent)");
+      await page.click("[data-log=previous]");
+      await when("document.querySelector('#L2509.hit') !== null");
+      await page.click("[data-log=next]");
+      await when("document.querySelector('#L250.hit') !== null");
+      await page.click("#L252 .line-number");
+      await page.keyboard.down("Shift");
+      await page.click("#L255 .line-number");
+      await page.keyboard.up("Shift");
+      assert.equal(await page.evaluate("location.hash"), "#L252-L255");
+      assert.equal(await page.evaluate("document.querySelectorAll('#log li.meant').length"), 4);
+      const raw = await page.evaluate(
+        "fetch(document.querySelector('[data-log-raw]').href).then(async (one) => [one.headers.get('content-disposition'), await one.text()])",
+      ) as string[];
+      assert.match(raw[0] ?? "", /^attachment; filename="n1-\w{26}\.log"$/);
+      assert.equal(raw[1], Array.from({ length: 5_000 }, (_, at) => `line ${at + 1}\n`).join(""));
+      await page.goto(origin);
+      await run(tab, "task run fails --on n1");
+      await when(ENDED);
+      await page.keyboard.press("e");
+      await when("location.hash === '#L3001' && document.querySelector('#L3001.meant') !== null");
+      assert.match(await text("#L3001"), /error: it does not work/);
+    },
+  );
 
   await t.step("whatever a task writes stays text", async () => {
     await page.goto(origin);

@@ -74,7 +74,7 @@ export interface Stage extends AsyncDisposable {
 /** Starts it all; something of everything has happened when this resolves. */
 export async function startStage(): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
-  const fleet = stack.use(await startFleet({ nodes: NODES, taskfile: TASKFILE }));
+  const fleet = stack.use(await startFleet({ nodes: NODES, taskfile: TASKFILE, projects: ["default", "shop"] }));
   const link = stack.use(relayTo(fleet.up.server.leafPort ?? 0));
   await fleet.start({ id: "edge-berlin", labels: { region: "eu-central", tier: "edge" }, leaf: { port: link.port } });
   const ask: Stage["ask"] = (path, body) => askOf(fleet, path, body);
@@ -168,6 +168,12 @@ function scenesOf({ test, build, deploy, waiting }: Stage["commands"]): readonly
     { name: "console", path: "/", when: cards, act: type("task run build --on ") },
     { name: "console-meant", path: "/", when: cards, act: type("task run build --on tier=edge --queue") },
     { name: "keys", path: "/", when: cards, act: (page) => page.keyboard.press("?") },
+    // A project in which nothing has happened yet.
+    { name: "new-fleet", path: "/?project=shop", when: has(".empty") },
+    { name: "new-commands", path: "/commands?project=shop", when: has(".empty") },
+    { name: "new-run", path: "/run?project=shop", when: has(".empty") },
+    { name: "new-alerts", path: "/alerts?project=shop", when: has(".empty") },
+    { name: "new-team", path: "/team?project=shop", when: has(".empty") },
     { name: "nothing-here", path: "/nodes/nosuch", when: "/no node/.test(document.querySelector('h1')?.textContent)" },
     {
       name: "login-over",

@@ -57,6 +57,8 @@ Deno.test("what is asked over HTTP runs on nodes, is shown, cancelled and asked 
     });
     const { capability, runs } = await ended(id);
     assert.deepEqual([capability, Object.keys(runs), runs.n1?.state], ["which", ["n1"], "succeeded"]);
+    const best = { capability: "which", verb: "check", input: { names: ["sh"] }, target: "all", any: true };
+    assert.equal((await taken("/tasks", best)).nodes.length, 1, "on the best of them");
   });
 
   await t.step("what cannot be asked is refused with what to do", async () => {

@@ -67,9 +67,12 @@ function shownNode(record: ShownNode, { commands, samples }: Model, atHub: reado
     record,
     runs: record.state === "offline" ? [] : record.running.filter((id) => !waitsHere.includes(id)).map(worded),
     waiting: [...new Set([...record.state === "offline" ? [] : waitsHere, ...atHub])].map(worded),
-    samples: samples.get(node) ?? [],
+    samples: samples.get(node) ?? NONE,
   };
 }
+
+/** Always the same one, so that what is made of it is kept. */
+const NONE: readonly never[] = [];
 
 /** What waits at the hub, by node. */
 function leftAtHub({ commands }: Model): ReadonlyMap<string, readonly string[]> {
@@ -98,6 +101,7 @@ export function chosenNodes(model: Model, { search = "", select = "" }: Query) {
   }
   const left = leftAtHub(model);
   const shown: FleetNode[] = all.filter(matches).filter((node) => {
+    if (words.length === 0) return true;
     const text = [
       node.id,
       node.hostname,

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { startFleet } from "../fleet.ts";
+import { startBrowser } from "./browser.ts";
+import { ENDED, LIVE, run } from "./ground.ts";
+
+Deno.test("the selector switches the stream and every view to another project, and what is run there stays there", async () => {
+  await using fleet = await startFleet({ nodes: ["n1"], projects: ["default", "shop"] });
+  await using browser = await startBrowser();
+  await using tab = await browser.open(fleet.up.http.loginLink());
+  const { page, when, text } = tab;
+  await when(`${LIVE} && document.querySelector('#node-n1') !== null`);
+  await run(tab, "which sh --on n1");
+  await when(ENDED);
+  await page.select("#project", "shop");
+  await when(`${LIVE} && location.pathname === '/commands'`);
+  assert.match(await text("#commands"), /Nothing has been asked yet/);
+  assert.match(await text("#chrome"), /0 of 0 nodes online/);
+  const streamed = "new URL(document.querySelector('#live').dataset.events, location.href).searchParams.get('project')";
+  assert.equal(await page.evaluate(streamed), "shop");
+  await page.keyboard.press("g");
+  await page.keyboard.press("f");
+  await when(`${LIVE} && location.pathname + location.search === '/?project=shop'`);
+  assert.match(await text("#fleet"), /No machine has joined yet/);
+  await page.type("[data-search]", "n");
+  await when("location.search === '?search=n&project=shop'");
+  await page.click("[data-open-console]");
+  await page.keyboard.type("which sh --on all");
+  await when("/runs nowhere now/.test(document.querySelector('#console-meant').textContent)");
+  await page.keyboard.press("Enter");
+  await when("!document.querySelector('#console-problem').hidden");
+  await page.keyboard.press("Escape");
+  await page.select("#project", "default");
+  await when(`${LIVE} && document.querySelector('#node-n1') !== null`);
+  assert.deepEqual(tab.troubles.filter((one) => !/status of (404|503)/.test(one)), []);
+});
