@@ -48,6 +48,11 @@ const SETTING = "forwarded";
 const NO_LINK_MS = 400;
 /** Where the hub answers, but not as it should, it may have too much to do: nodes come back together. */
 const RETRY_MS = { min: 200, max: 10_000 };
+/**
+ * Soon enough after a link that was lost and is back; what was only slow is recognized when it is sent again. A hub that is slow
+ * since it has too much to do is given longer each time, so that it does not get all of it twice.
+ */
+const ANSWER_MS = { min: 3_000, max: 10_000 };
 
 /** The way of reports from a node's own store to the hub. */
 export class Forwarder implements AsyncDisposable {
@@ -62,6 +67,7 @@ export class Forwarder implements AsyncDisposable {
   #bytes: number;
   #wake = () => {};
   #idle: (() => void)[] = [];
+  #answerMs = ANSWER_MS.min;
   #moving = false;
   #moved = Promise.withResolvers<void>();
   /** What the hub has, and since when. */
@@ -154,6 +160,7 @@ export class Forwarder implements AsyncDisposable {
         this.#moves(true);
         onContact();
         retryMs = RETRY_MS.min;
+        this.#answerMs = ANSWER_MS.min;
         troubled = false;
       } catch (error) {
         if (signal.aborted) return;
@@ -199,9 +206,10 @@ export class Forwarder implements AsyncDisposable {
     const bytes = messages.reduce((sum, { payload }) => sum + payload.length, 0);
     let outcome: BatchOutcome;
     try {
-      outcome = await publishBatch(bus, [mark, ...messages.map(asSent)], this.#position.mark);
+      outcome = await publishBatch(bus, [mark, ...messages.map(asSent)], this.#position.mark, this.#answerMs);
     } catch (error) {
       this.#maybeStored = true;
+      this.#answerMs = Math.min(2 * this.#answerMs, ANSWER_MS.max);
       throw error;
     }
     if ("away" in outcome) return false;

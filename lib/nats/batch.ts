@@ -24,17 +24,20 @@ const Answer = v.object({
 
 /** The server's code for another newest sequence than the one that was named, which stands in its description. */
 const WRONG_LAST_SEQUENCE = 10071;
-/** Soon enough after a link that was lost and is back; what was only slow is recognized when it is sent again. */
-const ANSWER_MS = 3_000;
-
 /**
  * Publishes messages as one batch.
  *
  * @param expected Sequence of the newest message of the first one's subject; 0 for none. A batch that was stored already
  * does not meet it any more, so that sending it again is safe
+ * @param answerMs How long an answer is waited for
  * @throws {XtaskError} where it cannot be known whether they are stored
  */
-export async function publishBatch(bus: Bus, messages: readonly Stored[], expected: number): Promise<BatchOutcome> {
+export async function publishBatch(
+  bus: Bus,
+  messages: readonly Stored[],
+  expected: number,
+  answerMs: number,
+): Promise<BatchOutcome> {
   const id = crypto.randomUUID();
   const send = async ({ subject, headers, payload }: Stored, index: number) => {
     const made = createHeaders();
@@ -46,7 +49,7 @@ export async function publishBatch(bus: Bus, messages: readonly Stored[], expect
     if (last) made.set("Nats-Batch-Commit", "1");
     // Only the first and the last one are answered: when it was begun, and when it is stored.
     if (index > 0 && !last) return void bus.connection.publish(subject, payload, { headers: made });
-    return await bus.connection.request(subject, payload, { headers: made, timeout: ANSWER_MS });
+    return await bus.connection.request(subject, payload, { headers: made, timeout: answerMs });
   };
   let [text, begun] = ["", false];
   try {

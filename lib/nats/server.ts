@@ -3,6 +3,7 @@ import { XtaskError } from "../protocol/error.ts";
 import { pause } from "../os/pause.ts";
 import { endProcesses, MARK } from "../os/processes.ts";
 import { writeSecretFile } from "../os/secret_file.ts";
+import { AUTHORIZATION } from "./server_config.ts";
 import { watchStore } from "./store_watch.ts";
 
 /** Options of {@linkcode startServer}. */
@@ -239,9 +240,15 @@ function configOf({ home, host, leafPort, tls, config }: ServerOptions, wanted: 
     ...secured,
     ...config,
     // Not advertised: a leaf must keep to the address it was given, which may be a proxy's.
-    ...(leafPort === undefined
-      ? {}
-      : { leafnodes: { host, port: free(wanted.leafPort ?? leafPort), no_advertise: true, ...secured } }),
+    ...(leafPort === undefined ? {} : {
+      leafnodes: {
+        host,
+        port: free(wanted.leafPort ?? leafPort),
+        no_advertise: true,
+        authorization: AUTHORIZATION,
+        ...secured,
+      },
+    }),
   };
   return JSON.stringify(whole, undefined, 2);
 }

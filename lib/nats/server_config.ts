@@ -7,6 +7,12 @@ const GIB = 1024 ** 3;
 /** What the streams and buckets of a project may grow to, on file and in memory, with room for more of them. */
 export const PROJECT_BYTES = { file: 48 * GIB, memory: 64 * MIB };
 
+/**
+ * A machine that a thousand nodes come back to at once is slow to let them in. Whoever is sent away for that comes again, so that
+ * the default of two seconds makes more of what there is too much of.
+ */
+export const AUTHORIZATION = { timeout: 20 };
+
 /** What the hub's server and each server of a hub's cluster are told alike: an account for each project, and a store. */
 export function hubServerConfig({ operatorJwt, systemAccount, accounts }: ServerTrust) {
   return {
@@ -22,6 +28,7 @@ export function hubServerConfig({ operatorJwt, systemAccount, accounts }: Server
     },
     max_payload: MIB,
     max_connections: 65_536,
+    authorization: AUTHORIZATION,
     ping_interval: "20s",
     write_deadline: "10s",
     operator: operatorJwt,
@@ -45,7 +52,7 @@ export function clusterConfigText(trust: ServerTrust, leafPort: number): string 
   const settings = {
     ...hubServerConfig(trust),
     // Not advertised: a leaf must keep to the addresses it was given, which may be a proxy's.
-    leafnodes: { port: leafPort, no_advertise: true },
+    leafnodes: { port: leafPort, no_advertise: true, authorization: AUTHORIZATION },
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name}: ${JSON.stringify(value, undefined, 2)}`);
   return [

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import process from "node:process";
+import { readStream, STREAM } from "../../lib/nats/streams.ts";
+import { sendSignal } from "../../lib/os/processes.ts";
+import { hubSubject } from "../../lib/protocol/subjects.ts";
+import { startCrowd } from "../crowd.ts";
+import { startFleet } from "../fleet.ts";
+import { until } from "../until.ts";
+
+/** A thousand as it is asked for; the gate does with fewer. */
+const NODES = Number(Deno.env.get("XTASK_TEST_NODES") ?? 80);
+const REPORTS = 20;
+const ANSWER_MS_MAX = 5_000;
+const FLUSH_MS_MAX = 300_000;
+
+Deno.test("many leaf nodes come back together, each with a backlog: all of it arrives once, and the hub answers meanwhile", async () => {
+  await using stack = new AsyncDisposableStack();
+  const fleet = stack.use(await startFleet({ nodes: [] }));
+  const { admin, up } = fleet;
+  let at = performance.now();
+  const lap = (what: string) => {
+    process.stderr.write(`  ${NODES} nodes, ${what}: ${((performance.now() - at) / 1_000).toFixed(1)} s\n`);
+    at = performance.now();
+  };
+  const { nodes, troubles } = await startCrowd(stack, fleet, NODES);
+  const together = (act: (node: typeof nodes[number]) => Promise<unknown>) => Promise.all(nodes.map(act));
+  lap("start");
+  await together(({ report }) => report(1));
+  await together(({ forwarder }) => forwarder.flushed(AbortSignal.timeout(FLUSH_MS_MAX)));
+  lap("first report");
+
+  const { pid } = up.server;
+  sendSignal(pid, "SIGKILL");
+  await together(({ report }) => report(REPORTS));
+  await until("the server to be back", () => up.server.pid !== pid, { timeoutMs: 60_000 });
+  await admin.whenUp(AbortSignal.timeout(30_000));
+  await until("the hub to be back", () => up.hub.ready, { timeoutMs: 30_000 });
+  lap("hub away, backlog");
+
+  const answers: number[] = [];
+  const done = new AbortController();
+  const asking = (async () => {
+    while (!done.signal.aborted) {
+      const begun = performance.now();
+      await admin.request(hubSubject("health", "check"), "", { timeoutMs: 30_000 });
+      answers.push(performance.now() - begun);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  await together(({ forwarder }) => forwarder.flushed(AbortSignal.timeout(FLUSH_MS_MAX)));
+  done.abort();
+  await asking;
+  lap(`${NODES * REPORTS} reports handed over`);
+  assert.ok(nodes.every(({ forwarder }) => forwarder.empty));
+
+  const counts = new Map<string, number>();
+  await until("all of it to be derived", async () => {
+    counts.clear();
+    for await (const { data } of readStream(admin, STREAM.events, { subjects: ["xtask.events.>"], from: "first" })) {
+      const { message } = JSON.parse(new TextDecoder().decode(data));
+      if (typeof message === "string" && /^c\d+ \d+$/.test(message)) {
+        counts.set(message, (counts.get(message) ?? 0) + 1);
+      }
+    }
+    return counts.size === NODES * (REPORTS + 1);
+  }, { timeoutMs: 60_000 });
+  lap("derived");
+  assert.ok([...counts.values()].every((count) => count === 1), "each once");
+  answers.sort((a, b) => a - b);
+  const [median, worst] = [answers[answers.length >> 1] ?? NaN, answers.at(-1) ?? NaN];
+  process.stderr.write(
+    `  the hub answered ${answers.length} questions meanwhile: ${median.toFixed(0)} ms, at most ${worst.toFixed(0)}\n`,
+  );
+  const by = Object.entries(Object.groupBy(troubles, (one) => one));
+  process.stderr.write(by.map(([trouble, all]) => `  ${all?.length ?? 0} × ${trouble}\n`).join(""));
+  assert.ok(worst < ANSWER_MS_MAX, `the hub took ${worst.toFixed(0)} ms for an answer`);
+  // Each tells of the outage once, and of being refused at most a few times: none asks again and again.
+  assert.ok(troubles.length <= 3 * NODES, `${troubles.length} troubles`);
+});
