@@ -113,7 +113,11 @@ export async function startCluster(options: ClusterOptions, signal?: AbortSignal
         }),
       );
       hubs.set(project, hub);
-      owned.defer(() => void hubs.delete(project));
+      owned.defer(() => {
+        hubs.delete(project);
+        // It would wait for answers to questions that nobody is sent.
+        return maySend() ? undefined : own.connection.close();
+      });
       return owned.move();
     };
     projects.push({ project, leading: turns.use(await startLeading({ bus, self, replicas, begin, log: tell })) });
@@ -152,15 +156,18 @@ async function untilSettled(projects: Cluster["projects"], signal: AbortSignal |
 }
 
 function unready(project: string, leading: Leading, hub: Hub | undefined): string[] {
-  const { leader } = leading;
-  if (!leading.leads) {
-    return [
-      leader === undefined
-        ? `nobody is known to lead project ${project}`
-        : `stands by: ${nameOf(leader)} leads project ${project}`,
-    ];
+  const { leader, state } = leading;
+  switch (state) {
+    case "leads":
+      return hub?.ready ? [] : [`the hub of project ${project} has no connection to its servers, or is catching up`];
+    case "pauses":
+      return [`pauses: the servers do not take that it leads project ${project}`];
+    case "stands by":
+      if (leader === undefined) return [`stands by: nobody is known to lead project ${project}`];
+      return [`stands by: ${nameOf(leader)} leads project ${project}`];
+    default:
+      return state satisfies never;
   }
-  return hub?.ready ? [] : [`the hub of project ${project} has no connection to its servers, or is catching up`];
 }
 
 async function openWith(keys: ProjectKeys, options: ConnectOptions): Promise<Bus> {

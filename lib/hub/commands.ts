@@ -80,6 +80,11 @@ export class Commands {
     this.#changed.clear();
     return records;
   }
+
+  /** Hands records out again that could not be written, unless they have changed since. */
+  notWritten(records: readonly CommandRecord[]): void {
+    for (const record of records) if (!this.#changed.has(record.id)) this.#changed.set(record.id, record);
+  }
 }
 
 function listed({ move, runs }: CommandRecord, node: string | undefined, state: string | undefined): boolean {

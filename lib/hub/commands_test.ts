@@ -39,6 +39,9 @@ Deno.test("each changed record is handed out once, as it then is", () => {
     "running",
   ]]);
   assert.deepEqual(commands.takeChanged(), []);
+  const known = [...commands.list({ limit: 9 })];
+  commands.notWritten(known);
+  assert.deepEqual(commands.takeChanged(), known, "one that could not be written is handed out again");
   commands.apply({ type: "node_joined", at: AT, node: "n1" }, 9, "hub");
   assert.deepEqual(commands.takeChanged(), []);
   assert.equal(commands.applied, 9);

@@ -3,13 +3,13 @@ import { createInvitation, Invitation } from "../auth/invite.ts";
 import type { ProjectKeys } from "../auth/keyring.ts";
 import { type Bucket, openBucket } from "../nats/bucket.ts";
 import type { Bus, Incoming } from "../nats/bus.ts";
-import { ensureStreams, lastSequence, readStream, STREAM } from "../nats/streams.ts";
+import { ensureStreams } from "../nats/streams.ts";
 import { publishStored } from "../nats/uplink.ts";
 import { diskOf } from "../os/disk.ts";
 import { pause } from "../os/pause.ts";
-import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
+import { XtaskError } from "../protocol/error.ts";
 import { AlertRecord } from "../protocol/alert.ts";
-import { type Alert, Event } from "../protocol/event.ts";
+import type { Alert, Event } from "../protocol/event.ts";
 import { HUB_AUTHOR } from "../protocol/id.ts";
 import { INVITE_MS } from "../protocol/limits.ts";
 import { Heartbeat, NodeRecord } from "../protocol/node.ts";
@@ -17,17 +17,9 @@ import type { Trouble } from "../protocol/metrics.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { Waiting } from "../protocol/queue.ts";
 import { CommandRecord } from "../protocol/run.ts";
-import {
-  DISCOVER,
-  HEARTBEATS,
-  lastToken,
-  REGISTER_ANY,
-  statusSubject,
-  storedEvents,
-  upEvent,
-} from "../protocol/subjects.ts";
-import { type Alarm, openAlarm } from "./alerts/alarm.ts";
-import { hearMetrics, runEvent } from "./alerts/hearing.ts";
+import { DISCOVER, HEARTBEATS, lastToken, REGISTER_ANY, statusSubject, upEvent } from "../protocol/subjects.ts";
+import { openAlarm } from "./alerts/alarm.ts";
+import { hearMetrics } from "./alerts/hearing.ts";
 import { tellAlert } from "./alerts/telling.ts";
 import { answerHub } from "./answers.ts";
 import { giveTo } from "./asking.ts";
@@ -35,9 +27,9 @@ import { BUCKETS } from "./buckets.ts";
 import { Commands } from "./commands.ts";
 import { isCommandEvent } from "../protocol/projection.ts";
 import { Fleet, type FleetChange, NodeView } from "./fleet.ts";
+import { follow } from "./following.ts";
 import type { HubProcess } from "../protocol/health.ts";
 import { openPlacementsAtHub } from "./placement/at_hub.ts";
-import type { Placements } from "./placement/placements.ts";
 import { openQueue } from "./queue.ts";
 
 /** Options of {@linkcode startHub}. */
@@ -78,11 +70,8 @@ export interface Hub extends AsyncDisposable {
   alert(severity: Alert["severity"], message: string): Promise<void>;
 }
 
-/** Events read back at the start; the records of older commands stay in their bucket. */
-const REPLAYED_MAX = 20_000;
 /** Changed records are written to their bucket this often: one write for many events of a command. */
 const WRITE_MS = 250;
-const RESUME_MS = 500;
 /** Some alerts begin by nothing but time. */
 const TICK_MS = 5_000;
 /** A living node answers well within this. */
@@ -99,6 +88,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const commands = new Commands();
   const stop = new AbortController();
   await using stack = new AsyncDisposableStack();
+  // Also where it cannot be started: what was begun by then goes on by itself otherwise.
+  stack.defer(() => stop.abort());
   let [ready, refreshed] = [false, false];
   const alarm = await openAlarm({
     bucket: await openBucket(bus, { ...BUCKETS.alerts, schema: AlertRecord, replicas }),
@@ -225,9 +216,16 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     },
   );
   const writing = (async () => {
+    let troubled = false;
     while (!stop.signal.aborted) {
       await pause(WRITE_MS, stop.signal);
-      await writeChanged(commands, records).catch((error) => log("warn", `records: ${(error as Error).message}`));
+      try {
+        await writeChanged(commands, records);
+        troubled = false;
+      } catch (error) {
+        if (!troubled) log("warn", `records wait to be written: ${(error as Error).message}`);
+        troubled = true;
+      }
     }
   })();
 
@@ -268,13 +266,15 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   await bus.flush();
 
   // Nodes that changed while no hub listened, and those that are gone since.
-  await refresh(
-    bus,
-    fleet,
-    quietly("discover", async (message) => {
-      await register(parseJson(NodeRecord, message.text(), "node record"));
-    }),
-  );
+  await refresh(bus, fleet, async (message) => {
+    try {
+      const record = parseJson(NodeRecord, message.text(), "node record");
+      await register(record);
+      return record.id;
+    } catch (error) {
+      log("warn", `discover: ${(error as Error).message}`);
+    }
+  });
   for (const { id, state, seenAt } of fleet.nodes) {
     if (state === "offline" || now() - Date.parse(seenAt) < ASK_MS * 2) continue;
     told(fleet.lost(id, now()));
@@ -323,76 +323,25 @@ async function assertSole(bus: Bus, { id, instance }: NodeRecord): Promise<void>
   }
 }
 
-/** Asks every node for its record. */
+/** Asks every node for its record, until those that are taken for there have answered, or had the time to. */
 async function refresh(
   bus: Bus,
   fleet: Fleet,
-  hear: (message: Incoming) => Promise<void>,
+  hear: (message: Incoming) => Promise<string | undefined>,
 ): Promise<void> {
   const expected = new Set(fleet.nodes.filter(({ state }) => state !== "offline").map(({ id }) => id));
   const enough = new AbortController();
   if (expected.size === 0) enough.abort();
   for await (const message of bus.gather(DISCOVER, "", AbortSignal.any([enough.signal, AbortSignal.timeout(ASK_MS)]))) {
-    await hear(message);
-    for (const { id, state } of fleet.nodes) if (state !== "offline") expected.delete(id);
-  }
-}
-
-interface Following extends Pick<HubOptions, "bus" | "log"> {
-  readonly project: string;
-  readonly commands: Commands;
-  readonly records: Bucket<CommandRecord>;
-  readonly alarm: Alarm;
-  readonly placements: Placements;
-}
-
-/** Applies the events of the stream, from a while back on, for ever. */
-async function follow(
-  { bus, project, commands, records, alarm, placements, log }: Following,
-  signal: AbortSignal,
-  onCaughtUp: () => void,
-): Promise<void> {
-  let from = 0;
-  const raise = (event: Event, { author, sequence, at }: { author: string; sequence: number; at: number }) => {
-    // What has a key comes from the alarm itself.
-    if (event.type === "alert") return event.key === undefined ? alarm.told(event, author, sequence) : undefined;
-    const about = isCommandEvent(event) ? runEvent(event, commands.get(event.command), at) : undefined;
-    if (about !== undefined) alarm.hear(author, about);
-  };
-  while (!signal.aborted) {
-    try {
-      if (from === 0) {
-        const last = await lastSequence(bus, STREAM.events);
-        from = Math.max(1, last - REPLAYED_MAX);
-        if (last === 0) onCaughtUp();
-      }
-      const subjects = [storedEvents(project)];
-      for await (
-        const message of readStream(bus, STREAM.events, { subjects, from: { sequence: from }, follow: true, signal })
-      ) {
-        try {
-          const event = parseJson(Event, new TextDecoder().decode(message.data), "event");
-          const stored = commands.lacks(event) ? await records.get(event.command) : undefined;
-          const author = lastToken(message.subject);
-          commands.apply(event, message.sequence, author, stored);
-          placements.hear(event);
-          raise(event, { author, sequence: message.sequence, at: message.time.getTime() });
-        } catch (error) {
-          // Where the record could not be looked up, the event is read again once the server is back.
-          if (ERROR_CODES[XtaskError.from(error).code].retry) throw error;
-          // An event of another version, or of a node that tells nonsense: told once, and passed by.
-          log("warn", `event ${message.sequence}: ${(error as Error).message}`);
-        }
-        from = message.sequence + 1;
-        if (message.pending === 0) onCaughtUp();
-      }
-    } catch (error) {
-      if (!signal.aborted) log("warn", `events are not followed just now: ${(error as Error).message}`);
-    }
-    await pause(RESUME_MS, signal);
+    const id = await hear(message);
+    if (id !== undefined && expected.delete(id) && expected.size === 0) enough.abort();
   }
 }
 
 async function writeChanged(commands: Commands, records: Bucket<CommandRecord>): Promise<void> {
-  await Promise.all(commands.takeChanged().map((record) => records.put(record.id, record)));
+  const changed = commands.takeChanged();
+  const written = await Promise.allSettled(changed.map((record) => records.put(record.id, record)));
+  commands.notWritten(changed.filter((_record, index) => written[index]?.status === "rejected"));
+  const failed = written.find((one) => one.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }

@@ -1,13 +1,14 @@
 /**
  * Which of several hub processes leads: decided by each for itself, from one key that all of them see.
  *
- * Whoever leads writes the key again and again, each time only where nobody else has meanwhile. It leads for a while after
- * the moment at which it sent a write that was stored. Whoever waits takes the key over when it has seen it unchanged for
- * longer than that. So no clock is compared with another: a write is seen after it was sent, and both count from there by
- * clocks that nobody sets. Pure: events in, effects out.
+ * Whoever leads writes the key again and again, each time only where nobody else has meanwhile. It may write whatever a leader
+ * writes for a while after the moment at which it sent a write of the key that was stored. Whoever waits takes the key over
+ * when it has seen it unchanged for longer than that. So no clock is compared with another: a write is seen after it was sent,
+ * and both count from there by clocks that nobody sets. Who could not write the key in time, as its servers were electing, and
+ * then can, was the only one all the while: its hub has only paused. Pure: events in, effects out.
  */
 
-/** A hub process leads for this long after it sent the write that was stored… */
+/** A hub process may write for this long after it sent the write that was stored… */
 export const LEADS_MS = 4_500;
 /** …and another one begins when it has seen the key unchanged for this long. The rest is for clocks that run unevenly. */
 export const TERM_MS = 6_000;
@@ -25,7 +26,7 @@ export interface LeaderState {
   readonly self: string;
   /** The key as it was first seen with this revision. Nobody holds it who has given it back. */
   readonly seen?: { readonly revision: number; readonly holder: string | undefined; readonly at: number };
-  /** It leads until then. */
+  /** It may write until then. */
   readonly until: number;
   /** A write of its own may be stored or not. */
   readonly doubt: boolean;
@@ -81,7 +82,7 @@ export function newLeader(self: string): LeaderState {
   };
 }
 
-/** Whether it may write as the leader now. */
+/** Whether it may write as the leader now. Nobody else may while this is so. */
 export function leads({ until }: LeaderState, now: number): boolean {
   return now < until;
 }
@@ -116,9 +117,12 @@ function learn(state: LeaderState, event: LeaderEvent, now: number): LeaderState
       const until = holder === undefined ? -Infinity : (asking?.at ?? -Infinity) + LEADS_MS;
       return { ...rest, seen: { revision, holder, at: now }, until, doubt: false, next: now };
     }
-    case "refused":
+    case "refused": {
+      const { seen } = state;
       // Unless it was an own write before whose fate was not known, somebody else has the key.
-      return { ...rest, until: state.doubt ? state.until : -Infinity, doubt: true, next: now };
+      const others = state.doubt || seen === undefined ? {} : { seen: { ...seen, holder: undefined } };
+      return { ...rest, ...others, doubt: true, next: now };
+    }
     case "failed":
       return { ...rest, doubt: state.doubt || asking?.what !== "read", next: now + RETRY_MS };
     case "ended": {
@@ -135,7 +139,7 @@ function learn(state: LeaderState, event: LeaderEvent, now: number): LeaderState
 function act(state: LeaderState, now: number): ReturnType<typeof decide> {
   const { seen, self, hub, asking, doubt, until, leaving } = state;
   const resting = now < state.rest;
-  if (hub === "on" && (leaving !== "no" || !leads(state, now))) {
+  if (hub === "on" && (leaving !== "no" || seen?.holder !== self)) {
     const ended = act({ ...state, hub: "ending" }, now);
     return { ...ended, effects: [{ type: "end" }, ...ended.effects] };
   }

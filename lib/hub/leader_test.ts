@@ -49,7 +49,7 @@ Deno.test("another one's key is taken when it was seen unchanged for a term, wha
   assert.deepEqual(through(again.state, [600 + TERM_MS, tick]).effects, [{ type: "write", revision: 8 }]);
 });
 
-Deno.test("it renews in time, and a hub ends when it could not, before another one may begin", () => {
+Deno.test("it renews in time, and where it could not it writes nothing before another one may begin", () => {
   const state = leading();
   assert.deepEqual(through(state, [RENEW_MS - 1, tick]).effects, []);
   const renewing = through(state, [RENEW_MS, tick]);
@@ -59,9 +59,9 @@ Deno.test("it renews in time, and a hub ends when it could not, before another o
   const unanswered = through(renewing.state, [LEADS_MS - 1, tick]);
   assert.deepEqual(unanswered.effects, []);
   assert.ok(leads(unanswered.state, LEADS_MS - 1));
-  const ended = through(unanswered.state, [LEADS_MS, tick]);
-  assert.deepEqual(ended.effects, [{ type: "end" }]);
-  assert.ok(!leads(ended.state, LEADS_MS));
+  const paused = through(unanswered.state, [LEADS_MS, tick]);
+  assert.deepEqual(paused.effects, [], "its hub only pauses: it is not known that another one has the key");
+  assert.ok(!leads(paused.state, LEADS_MS));
   assert.ok(LEADS_MS < TERM_MS);
 });
 
@@ -78,6 +78,21 @@ Deno.test("a write whose fate is not known is looked for: its own is gone on fro
   const refused = through(leading(), [RENEW_MS, tick], [RENEW_MS + 1, { type: "refused" }]);
   assert.deepEqual(refused.effects.map(({ type }) => type), ["end", "read"]);
   assert.ok(!leads(refused.state, RENEW_MS + 1));
+});
+
+Deno.test("a hub goes on where the key was its own all the while, and ends where it was not", () => {
+  const paused = through(leading(), [RENEW_MS, tick], [3_000, { type: "failed" }], [9_000, tick]);
+  assert.deepEqual(paused.effects, [{ type: "read" }]);
+  assert.ok(!leads(paused.state, 9_000));
+  const own = through(paused.state, [9_010, read(1, "a")]);
+  assert.deepEqual(own.effects, [{ type: "write", revision: 1 }]);
+  assert.ok(!leads(own.state, 9_010), "not before it is sure");
+  const on = through(own.state, [9_020, written(2)]);
+  assert.deepEqual(on.effects, []);
+  assert.ok(leads(on.state, 9_020));
+  assert.equal(on.state.hub, "on");
+  const taken = through(own.state, [9_020, { type: "refused" }]);
+  assert.deepEqual(taken.effects.map(({ type }) => type), ["end", "read"]);
 });
 
 Deno.test("told to stop, it ends its hub while it still leads, then gives the key back", () => {
@@ -102,13 +117,16 @@ Deno.test("a hub that cannot be started leaves the key to another one for a whil
 
 /** A store that everybody sees and writes one after the other, however late questions and answers come. */
 class Store {
-  revision = 0;
+  readonly writers: string[] = [];
   holder: string | undefined;
+  get revision(): number {
+    return this.writers.length;
+  }
   answer(effect: LeaderEffect, by: string): LeaderEvent {
     if (effect.type === "read") return { type: "read", revision: this.revision, holder: this.holder };
     if (effect.type !== "write" && effect.type !== "release") throw new TypeError(effect.type);
     if (effect.revision !== this.revision) return { type: "refused" };
-    this.revision++;
+    this.writers.push(by);
     this.holder = effect.type === "write" ? by : undefined;
     return { type: "written", revision: this.revision };
   }
@@ -145,6 +163,7 @@ function run({ clocks, lags, stalls, leave }: typeof world extends fc.Arbitrary<
     clock: () => offset + at * rate,
     state: newLeader(`p${index}`),
     inbox: [] as LeaderEvent[],
+    led: { begun: 0, revision: 0 },
     stalled: () => at < CALM_AT && stalls.some(([who, from, ms]) => who === index && from <= at && at < from + ms),
   }));
   const leading = () => processes.filter(({ state, clock }) => leads(state, clock()));
@@ -180,6 +199,14 @@ function run({ clocks, lags, stalls, leave }: typeof world extends fc.Arbitrary<
         process.state = decided.state;
         for (const effect of decided.effects) perform(process, effect);
       }
+    }
+    for (const process of leading()) {
+      const { begun, self, seen } = process.state;
+      if (process.led.begun === begun) {
+        const since = store.writers.slice(process.led.revision, seen?.revision);
+        assert.ok(since.every((writer) => writer === self), `at ${at} ms the hub of ${self} goes on after another one`);
+      }
+      process.led = { begun, revision: seen?.revision ?? 0 };
     }
     const names = leading().map(({ state }) => state.self);
     assert.ok(names.length <= 1, `at ${at} ms ${names.join(" and ")} lead`);

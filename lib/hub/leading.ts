@@ -26,8 +26,8 @@ export interface LeadingOptions {
 
 /** A process that leads or stands by. Disposing it stops what it runs and gives the key to the next one. */
 export interface Leading extends AsyncDisposable {
-  /** Whether what a leader runs has been started here, and may write. */
-  readonly leads: boolean;
+  /** It pauses where what a leader runs has been started here, and may not write just now. */
+  readonly state: "leads" | "pauses" | "stands by";
   /** Whoever leads, as far as is known. */
   readonly leader: HubProcess | undefined;
   /** Resolves when it leads or knows who does. */
@@ -63,6 +63,7 @@ class Participant implements Leading {
   #told: string | undefined;
   #hub: Promise<AsyncDisposable | undefined> = Promise.resolve(undefined);
   #running = false;
+  #paused = false;
   #asked: Promise<void> = Promise.resolve();
 
   constructor(options: Settled, bucket: Bucket<HubProcess>) {
@@ -77,12 +78,14 @@ class Participant implements Leading {
     return this.#settled.promise;
   }
 
-  get leads(): boolean {
-    return this.#running && this.#maySend();
+  get state(): Leading["state"] {
+    if (!this.#running) return "stands by";
+    return this.#maySend() ? "leads" : "pauses";
   }
 
   get leader(): HubProcess | undefined {
-    return this.#leader;
+    // What it has begun and lost it no longer leads, whatever the key said last.
+    return this.#leader?.id === this.#options.self.id && !this.#running ? undefined : this.#leader;
   }
 
   readonly #maySend = () => leads(this.#state, this.#options.monotonic());
@@ -97,7 +100,17 @@ class Participant implements Leading {
   #on(event: LeaderEvent): void {
     const { state, effects } = decide(this.#state, event, this.#options.monotonic());
     this.#state = state;
+    this.#tellPause();
     for (const effect of effects) this.#perform(effect);
+  }
+
+  #tellPause(): void {
+    const { log } = this.#options;
+    const paused = this.#running && !this.#maySend();
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    if (paused) log("warn", "pauses: it could not say in time that it leads");
+    else if (this.#running) log("info", "goes on: nobody else has led meanwhile");
   }
 
   #perform(effect: LeaderEffect): void {
@@ -179,7 +192,7 @@ class Participant implements Leading {
       log("warn", `did not end as it should: ${(error as Error).message}`);
     }
     if (hub !== undefined && lost) {
-      log("warn", "leads no more: it could not say in time that it does, or another one does");
+      log("warn", "leads no more: another one does, or may");
     }
     this.#on({ type: "ended", begun, failed: false });
   }

@@ -71,7 +71,10 @@ export async function openBus(options: ConnectOptions): Promise<Bus> {
   return busOf(await connect(options), options);
 }
 
-function busOf(connection: NatsConnection, { inboxPrefix, creds }: ConnectOptions): Bus {
+function busOf(connection: NatsConnection, { inboxPrefix, creds, maySend = () => true }: ConnectOptions): Bus {
+  const assertMaySend = () => {
+    if (!maySend()) throw new XtaskError("unavailable", "This process may not write just now");
+  };
   let up = true;
   const listeners = new Set<() => void>();
   const watching = (async () => {
@@ -116,6 +119,7 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds }: ConnectOption
       }
     },
     publish(subject, payload, headers) {
+      assertMaySend();
       try {
         connection.publish(subject, payload, headers === undefined ? {} : { headers: toHeaders(headers) });
       } catch (error) {
@@ -123,6 +127,7 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds }: ConnectOption
       }
     },
     async request(subject, payload, { timeoutMs = 5_000, headers } = {}) {
+      assertMaySend();
       let answer: Incoming;
       try {
         answer = incoming(

@@ -4,7 +4,7 @@ import { startTestServer } from "../../tests/nats_server.ts";
 import { until } from "../../tests/until.ts";
 import { openBus } from "./bus.ts";
 
-Deno.test("where a connection may send no more nothing goes out, not even what was published while the link was down", async () => {
+Deno.test("while a connection may not send nothing goes out, not even what was published while the link was down; then it goes on", async () => {
   await using server = await startTestServer();
   let [may, asked] = [true, 0];
   const maySend = () => {
@@ -24,7 +24,7 @@ Deno.test("where a connection may send no more nothing goes out, not even what w
   may = true;
   await server.kill();
   await until("it to notice", () => !bus.up);
-  bus.publish("said", "kept");
+  bus.publish("said", "lost");
   may = false;
   const before = asked;
   await server.restart();
@@ -33,4 +33,9 @@ Deno.test("where a connection may send no more nothing goes out, not even what w
   listener.publish("said", "last");
   await until("the last word", () => heard.includes("last"));
   assert.deepEqual(heard, ["first", "last"]);
+  may = true;
+  await bus.whenUp(AbortSignal.timeout(15_000));
+  bus.publish("said", "again");
+  await until("it to go on", () => heard.includes("again"));
+  assert.deepEqual(heard, ["first", "last", "again"]);
 });

@@ -140,8 +140,18 @@ export async function ensure(manager: Manager, config: Partial<StreamConfig> & {
     if (natsError(error).code === "not_found") return undefined;
     throw error;
   });
-  if (there === undefined) await manager.streams.add(config);
-  else await manager.streams.update(config.name, { ...config, ...startsOf(config, there) });
+  if (there === undefined) return void await manager.streams.add(config);
+  const wanted = { ...config, ...startsOf(config, there) };
+  // In a cluster a change has to be agreed on, which takes its time.
+  if (!holds(there, wanted)) await manager.streams.update(config.name, wanted);
+}
+
+/** Whether a server's answer has all that is wanted: what it adds, and leaves out as empty, makes no difference. */
+function holds(there: unknown, wanted: unknown): boolean {
+  if (typeof wanted !== "object" || wanted === null) return there === wanted || !wanted && there === undefined;
+  return typeof there === "object" && there !== null &&
+    Object.entries(wanted).every(([key, value]) => holds((there as Record<string, unknown>)[key], value)) &&
+    (!Array.isArray(wanted) || wanted.length === (there as unknown[]).length);
 }
 
 /** Where a stream that was restored goes on deriving: it has all before. */

@@ -36,12 +36,6 @@ const PLACEMENT_FLAGS = {
     withNegated: false,
     brief: "Where a node is away, leave the command at the hub for it",
   },
-  move: {
-    kind: "boolean",
-    default: false,
-    withNegated: false,
-    brief: "With --any: where its node is lost, start it on another one",
-  },
   detach: { kind: "boolean", default: false, withNegated: false, brief: "Print the command's id and leave it running" },
   deadline: {
     kind: "parsed",

@@ -9,8 +9,6 @@ export interface Written {
   readonly input: Readonly<Record<string, unknown>>;
   /** Where, as a selector. */
   readonly on?: string;
-  /** In place of that, as a selector: it runs on one of those, and may move. */
-  readonly moveAmong?: string;
 }
 
 /**
@@ -28,7 +26,7 @@ export interface Written {
  * assert.equal(writeWords(asked), "task run build 'a b' --on os=linux");
  * ```
  */
-export function writeWords({ capability, verb: name, input, on, moveAmong }: Written): string | undefined {
+export function writeWords({ capability, verb: name, input, on }: Written): string | undefined {
   const verb = Object.hasOwn(capability.verbs, name) ? capability.verbs[name] : undefined;
   if (verb === undefined) return undefined;
   const fields = fieldsOf(verb.input);
@@ -38,10 +36,7 @@ export function writeWords({ capability, verb: name, input, on, moveAmong }: Wri
   const words = [...wordsOf(positional.slice(0, -1)), ...before];
   if (words.some((word) => word.startsWith("-"))) return undefined;
   const flags = fields.filter((field) => !positional.includes(field.name)).flatMap((field) => flagWords(field, input));
-  const placed = [
-    ...(on === undefined ? [] : ["--on", on]),
-    ...(moveAmong === undefined ? [] : ["--any", moveAmong, "--move"]),
-  ];
+  const placed = on === undefined ? [] : ["--on", on];
   return [capability.name, name, ...words, ...flags, ...placed, ...rest].map(quoted).join(" ");
 }
 

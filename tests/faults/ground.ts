@@ -113,7 +113,7 @@ export interface NodeProcess {
 /** Lets a node join and starts it; it ends with the stack. */
 export async function startNodeProcess(
   stack: AsyncDisposableStack,
-  hub: HubProcess,
+  hub: Pick<HubProcess, "url" | "admin">,
   folder: string,
   { id, leafPort, taskfile, slots = 2 }: NodeProcessOptions,
 ): Promise<NodeProcess> {

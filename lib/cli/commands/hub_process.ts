@@ -73,7 +73,7 @@ export async function run(this: Shell, flags: HubFlags): Promise<void> {
   }
   const states = running.projects.map(({ project, leading }) => ({
     project,
-    state: leading.leads ? "leads" : "stands by",
+    state: leading.state,
     leader: leading.leader,
   }));
   if (json) {
@@ -82,7 +82,7 @@ export async function run(this: Shell, flags: HubFlags): Promise<void> {
   } else {
     this.print(styled(`The hub of ${address}`, "bold", this.color));
     for (const { project, state, leader } of states) {
-      const by = state === "leads" || leader === undefined ? "" : `: ${nameOf(leader)} leads`;
+      const by = state !== "stands by" || leader === undefined ? "" : `: ${nameOf(leader)} leads`;
       this.print(`  project ${project}: ${state}${by}`);
     }
     this.print(`  kept in ${running.replicas === 1 ? "one copy" : `${running.replicas} copies`}`);

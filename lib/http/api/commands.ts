@@ -5,7 +5,6 @@ import { XtaskError } from "../../protocol/error.ts";
 import { CommandId, Id } from "../../protocol/id.ts";
 import { parse } from "../../protocol/parse.ts";
 import { CancelReply, CommandRecord } from "../../protocol/run.ts";
-import { stateOf } from "../../protocol/move.ts";
 import { isTerminal, STATES } from "../../protocol/state.ts";
 import { deadlineOf } from "../../words/placement.ts";
 import { readWords } from "../../words/read_words.ts";
@@ -26,7 +25,6 @@ const Structured = v.strictObject({
   id: v.optional(v.pipe(CommandId, v.description("The same id runs once, however often it is asked"))),
   any: v.optional(v.pipe(v.boolean(), v.description("Only on the best node of those that are selected"))),
   queue: v.optional(v.pipe(v.boolean(), v.description("Leave it at the hub for nodes that are away"))),
-  move: v.optional(v.pipe(v.boolean(), v.description("With any: on another node where that one is lost"))),
   project: v.optional(v.string()),
 });
 const Asked = v.union([Words, Structured]);
@@ -118,43 +116,33 @@ export const COMMAND_ROUTES: readonly ApiRoute[] = [
 async function wishOf(body: v.InferOutput<typeof Asked>): Promise<Wish> {
   if ("command" in body) {
     const { placement, ...typed } = await readWords(body.command);
-    const { on, any, move, id } = placement;
+    const { on, any, id } = placement;
     return {
       ...typed,
       on,
       any,
-      move,
       id: id === undefined ? undefined : parse(CommandId, id, "--id"),
       deadline: deadlineOf(placement),
       queue: placement.queue,
     };
   }
-  const { capability: name, verb, input, target, any = false, id, queue, move } = body;
-  const where = { ...(any ? { any: target } : { on: target }), queue, move };
-  return { capability: await capabilityOf(name), verb, input, id, ...where };
+  const { capability: name, verb, input, target, any = false, id, queue } = body;
+  return { capability: await capabilityOf(name), verb, input, ...(any ? { any: target } : { on: target }), id, queue };
 }
 
 /** The same again, where it did not succeed; everywhere where it did, or where all are wanted. */
-async function wishAgain({ capability, verb, input, runs, move }: CommandRecord, all: boolean): Promise<Wish> {
-  const again = move === undefined ? { on: againOn(runs, all) } : { any: move.any, move: true };
-  if (move !== undefined && !isTerminal(stateOf({ move, runs }))) throw goesOn();
+async function wishAgain({ capability, verb, input, runs }: CommandRecord, all: boolean): Promise<Wish> {
+  const ended = Object.entries(runs).filter(([, { state }]) => isTerminal(state));
+  const missed = ended.filter(([, { state }]) => state !== "succeeded");
+  const nodes = (all || missed.length === 0 ? ended : missed).map(([node]) => node);
+  if (nodes.length === 0) throw new XtaskError("conflict", "It still runs everywhere; cancel it first, or wait");
   if (input === undefined) {
     throw new XtaskError("not_found", "The input was too long to be kept", {
       details: ["ask for it as you did at first"],
     });
   }
-  return { capability: await capabilityOf(capability), verb, input, ...again };
+  return { capability: await capabilityOf(capability), verb, input, on: `id=${nodes.join("|")}` };
 }
-
-function againOn(runs: CommandRecord["runs"], all: boolean): string {
-  const ended = Object.entries(runs).filter(([, { state }]) => isTerminal(state));
-  const missed = ended.filter(([, { state }]) => state !== "succeeded");
-  const nodes = (all || missed.length === 0 ? ended : missed).map(([node]) => node);
-  if (nodes.length === 0) throw goesOn();
-  return `id=${nodes.join("|")}`;
-}
-
-const goesOn = () => new XtaskError("conflict", "It still runs everywhere; cancel it first, or wait");
 
 async function capabilityOf(name: string) {
   if (isCapabilityName(name)) return await loadCapability(name);

@@ -1,0 +1,77 @@
+/** Following the events of a project: each is applied to the records of commands, and heard by the alarm. */
+import type { Bucket } from "../nats/bucket.ts";
+import type { Bus } from "../nats/bus.ts";
+import { lastSequence, readStream, STREAM } from "../nats/streams.ts";
+import { pause } from "../os/pause.ts";
+import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
+import { Event } from "../protocol/event.ts";
+import { parseJson } from "../protocol/parse.ts";
+import { isCommandEvent } from "../protocol/projection.ts";
+import type { CommandRecord } from "../protocol/run.ts";
+import { lastToken, storedEvents } from "../protocol/subjects.ts";
+import type { Alarm } from "./alerts/alarm.ts";
+import { runEvent } from "./alerts/hearing.ts";
+import type { Commands } from "./commands.ts";
+import type { Placements } from "./placement/placements.ts";
+
+/** Events read back at the start; the records of older commands stay in their bucket. */
+const REPLAYED_MAX = 20_000;
+const RESUME_MS = 500;
+
+/** What following needs. */
+export interface Following {
+  readonly bus: Bus;
+  readonly log: (level: "info" | "warn" | "error", message: string) => void;
+  readonly project: string;
+  readonly commands: Commands;
+  readonly records: Bucket<CommandRecord>;
+  readonly alarm: Alarm;
+  readonly placements: Placements;
+}
+
+/** Applies the events of the stream, from a while back on, for ever. */
+export async function follow(
+  { bus, project, commands, records, alarm, placements, log }: Following,
+  signal: AbortSignal,
+  onCaughtUp: () => void,
+): Promise<void> {
+  let from = 0;
+  const raise = (event: Event, { author, sequence, at }: { author: string; sequence: number; at: number }) => {
+    // What has a key comes from the alarm itself.
+    if (event.type === "alert") return event.key === undefined ? alarm.told(event, author, sequence) : undefined;
+    const about = isCommandEvent(event) ? runEvent(event, commands.get(event.command), at) : undefined;
+    if (about !== undefined) alarm.hear(author, about);
+  };
+  while (!signal.aborted) {
+    try {
+      if (from === 0) {
+        const last = await lastSequence(bus, STREAM.events);
+        from = Math.max(1, last - REPLAYED_MAX);
+        if (last === 0) onCaughtUp();
+      }
+      const subjects = [storedEvents(project)];
+      for await (
+        const message of readStream(bus, STREAM.events, { subjects, from: { sequence: from }, follow: true, signal })
+      ) {
+        try {
+          const event = parseJson(Event, new TextDecoder().decode(message.data), "event");
+          const stored = commands.lacks(event) ? await records.get(event.command) : undefined;
+          const author = lastToken(message.subject);
+          commands.apply(event, message.sequence, author, stored);
+          placements.hear(event);
+          raise(event, { author, sequence: message.sequence, at: message.time.getTime() });
+        } catch (error) {
+          // Where the record could not be looked up, the event is read again once the server is back.
+          if (ERROR_CODES[XtaskError.from(error).code].retry) throw error;
+          // An event of another version, or of a node that tells nonsense: told once, and passed by.
+          log("warn", `event ${message.sequence}: ${(error as Error).message}`);
+        }
+        from = message.sequence + 1;
+        if (message.pending === 0) onCaughtUp();
+      }
+    } catch (error) {
+      if (!signal.aborted) log("warn", `events are not followed just now: ${(error as Error).message}`);
+    }
+    await pause(RESUME_MS, signal);
+  }
+}
