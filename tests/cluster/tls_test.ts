@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { openBus } from "../../lib/nats/bus.ts";
 import { serverMark } from "../../lib/nats/server.ts";
-import { endProcesses } from "../../lib/os/processes.ts";
+import { endProcesses, sendSignal, survivors } from "../../lib/os/processes.ts";
 import { join } from "../../lib/system.ts";
 import { refused } from "../asking.ts";
 import { type Certificates, makeCertificates, OPENSSL } from "../certificates.ts";
@@ -164,10 +164,10 @@ Deno.test({ name: "a hub with a certificate", ignore: !OPENSSL }, async (t) => {
 
   await t.step("its server that was killed comes back with TLS", async () => {
     const before = hub.stderrText().length;
-    await endProcesses({ groups: [], mark: serverMark(`${home}/hub/nats`) }, { graceMs: 0 });
+    for (const pid of await survivors({ groups: [], mark: serverMark(`${home}/hub/nats`) })) sendSignal(pid, "SIGKILL");
     await until("the server again", () => hub.stderrText().slice(before).includes("serves again"), {
       timeoutMs: 30_000,
-    });
+    }).catch((error) => assert.fail(`${error.message}\n${hub.stderrText()}`));
     assert.equal((await greetingOf(port)).tls_required, true);
     await until(
       "a leaf node over its link",
