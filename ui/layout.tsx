@@ -176,7 +176,7 @@ function Console() {
           placeholder="task build --on all"
         />
         <ul id="console-list" role="listbox" aria-label="Suggestions"></ul>
-        <div id="console-meant" class="meant" role="status"></div>
+        <div id="console-meant" class="reach" role="status"></div>
         <p id="console-problem" class="problem" role="alert" hidden></p>
         <p class="console-foot">
           <span>

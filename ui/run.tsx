@@ -126,7 +126,7 @@ export function VerbForm({ capability, verb, summary, effect, fields, on, queue,
           Leave it for nodes that are away <small>The hub gives it to them when they are back.</small>
         </span>
       </label>
-      <div class="meant" role="status" data-target-meant></div>
+      <div class="reach" role="status" data-target-meant></div>
       <p class="problem" role="alert" hidden></p>
       <p>
         <button type="submit" class="run">Run</button>
