@@ -1,5 +1,5 @@
 /**
- * Many leaf nodes' links on one machine: one nats-server with an account for each, each linked with the hub by a credential and
+ * Many leaf nodes' links on one machine: nats-servers with an account for each, each linked with the hub by a credential and
  * a connection of its own, and for each a forwarder with a journal and a store of its own. What is left out is what runs on a
  * node.
  */
@@ -13,7 +13,7 @@ import { type Bus, openBus } from "../lib/nats/bus.ts";
 import { publishStored } from "../lib/nats/uplink.ts";
 import { inboxPrefix, OUT_ANY, outOf, upEvent } from "../lib/protocol/subjects.ts";
 import type { TestFleet } from "./fleet.ts";
-import { startTestServer } from "./nats_server.ts";
+import { startTestServer, type TestServer } from "./nats_server.ts";
 
 /** One of them. */
 export interface Linked {
@@ -31,6 +31,8 @@ export interface Crowd {
   readonly troubles: readonly string[];
 }
 
+/** One with many more accounts takes long to start. */
+const PER_SERVER = 100;
 /** So many connect at the same time; a test is no flood of its own. */
 const AT_ONCE = 32;
 
@@ -51,24 +53,17 @@ export async function startCrowd(stack: AsyncDisposableStack, fleet: TestFleet, 
     credentials: `${folder}/${id}.creds`,
     ignore_discovered_servers: true,
   });
-  const server = stack.use(
-    await startTestServer({
-      server_name: "crowd",
-      jetstream: { store_dir: "$DIR/store", domain: "crowd", max_memory_store: 2 ** 30 },
-      accounts: {
-        SYS: {},
-        ...Object.fromEntries(ids.map((id) => [id, { jetstream: "enabled", users: [{ user: id, password: id }] }])),
-      },
-      system_account: "SYS",
-      // A thousand connections at once are this machine's own doing.
-      authorization: { timeout: 60 },
-      leafnodes: { reconnect: "1s", remotes: ids.map(remote) },
-    }),
-  );
+  const urls = new Map<string, string>();
+  for (let at = 0; at < count; at += PER_SERVER) {
+    const some = ids.slice(at, at + PER_SERVER);
+    const server = stack.use(await startServerOf(some, `crowd-${at}`, remote));
+    for (const id of some) urls.set(id, server.url.replace("://", `://${id}:${id}@`));
+  }
   const troubles: string[] = [];
   const start = async (id: string): Promise<Linked> => {
-    const servers = server.url.replace("://", `://${id}:${id}@`);
-    const bus = stack.use(await openBus({ servers, inboxPrefix: inboxPrefix(id), timeoutMs: 60_000 }));
+    const bus = stack.use(
+      await openBus({ servers: urls.get(id) ?? "", inboxPrefix: inboxPrefix(id), timeoutMs: 60_000 }),
+    );
     const manager = await jetstreamManager(bus.connection, { checkAPI: false });
     await manager.streams.add({ name: "OUT", subjects: [OUT_ANY], storage: StorageType.Memory, allow_direct: true });
     const journal = stack.use(new Journal(`${folder}/${id}.sqlite`));
@@ -97,4 +92,19 @@ export async function startCrowd(stack: AsyncDisposableStack, fleet: TestFleet, 
     for (const id of left) nodes.push(await start(id));
   }));
   return { nodes, troubles };
+}
+
+function startServerOf(ids: readonly string[], name: string, remote: (id: string) => unknown): Promise<TestServer> {
+  return startTestServer({
+    server_name: name,
+    jetstream: { store_dir: "$DIR/store", domain: name, max_memory_store: 2 ** 30 },
+    accounts: {
+      SYS: {},
+      ...Object.fromEntries(ids.map((id) => [id, { jetstream: "enabled", users: [{ user: id, password: id }] }])),
+    },
+    system_account: "SYS",
+    // Many connections at once are this machine's own doing.
+    authorization: { timeout: 60 },
+    leafnodes: { reconnect: "1s", remotes: ids.map(remote) },
+  });
 }

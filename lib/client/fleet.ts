@@ -1,5 +1,4 @@
 /** The fleet as a program sees it: which nodes there are, and commands asked of them. What `mod.ts` and the CLI stand on. */
-import * as v from "valibot";
 import { type Bus, openBus, type RequestOptions } from "../nats/bus.ts";
 import type { ConnectOptions } from "../nats/connect.ts";
 import { XtaskError } from "../protocol/error.ts";
@@ -11,6 +10,7 @@ import { HEADER, Reply } from "../protocol/run.ts";
 import { selectsOneNode } from "../protocol/selector.ts";
 import { commandSubject, DISCOVER, hubSubject } from "../protocol/subjects.ts";
 import { follow, type FollowEvent } from "./follow.ts";
+import { listedNodes } from "./listed_nodes.ts";
 import { silentNode } from "./silent_node.ts";
 
 /** Where to connect, and as whom. */
@@ -67,7 +67,6 @@ export interface Fleet extends AsyncDisposable {
   hub<T>(noun: string, verb: string, input: unknown, schema: Schema<T>, options?: RequestOptions): Promise<T>;
 }
 
-const HubNodes = v.object({ nodes: v.array(NodeRecord) });
 /** Without a hub the nodes are asked themselves, and nobody says how many there are. */
 const DISCOVER_MS = 1_000;
 /** Beyond what a node may hold its answer back. */
@@ -90,7 +89,7 @@ export async function connectFleet(options: FleetOptions): Promise<Fleet> {
     hub,
     async nodes(select = "all") {
       try {
-        return (await hub("node", "list", { select }, HubNodes)).nodes;
+        return await listedNodes(hub, select, NodeRecord);
       } catch (error) {
         if (XtaskError.from(error).code !== "unavailable") throw error;
         const found = await discover(bus, select);

@@ -10,6 +10,7 @@ import type { Health, HubProcess } from "../protocol/health.ts";
 import { CommandId, HUB_AUTHOR } from "../protocol/id.ts";
 import { RenewInput } from "../protocol/lease.ts";
 import { SubmitInput } from "../protocol/moving.ts";
+import { LIST_BYTES_MAX } from "../protocol/limits.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { QueueInput } from "../protocol/queue.ts";
 import type { CommandRecord } from "../protocol/run.ts";
@@ -52,7 +53,11 @@ export const ListInput = v.strictObject({
   node: v.optional(v.string()),
   state: v.optional(v.picklist(STATES)),
 });
-const NodesInput = v.strictObject({ select: v.optional(v.string(), "all") });
+const NodesInput = v.strictObject({
+  select: v.optional(v.string(), "all"),
+  /** Those whose ids come behind it: what `next` said. */
+  after: v.optional(v.string(), ""),
+});
 const InviteInput = v.strictObject({ role: v.optional(InviteRole, "node") });
 
 type Answer = (text: string, options: AnswersOptions & { readonly by: By | undefined }) => Promise<unknown> | unknown;
@@ -65,12 +70,16 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     now: new Date(now()).toISOString(),
     ...(about === undefined ? {} : { leader: about }),
   }),
-  "node.list": (text, { fleet }): { nodes: NodeView[] } => {
-    const matches = parseSelector(parseJson(NodesInput, text, "input of node.list").select);
-    return { nodes: fleet.nodes.filter(matches) };
+  "node.list": (text, { fleet }): { nodes: NodeView[]; next?: string } => {
+    const { select, after } = parseJson(NodesInput, text, "input of node.list");
+    const matches = parseSelector(select);
+    const all = fleet.nodes.filter((node) => node.id > after && matches(node));
+    const nodes = fitting(all);
+    const last = nodes.at(-1)?.id;
+    return { nodes, ...(nodes.length < all.length && last !== undefined ? { next: last } : {}) };
   },
   "command.list": (text, { commands }) => ({
-    commands: commands.list(parseJson(ListInput, text, "input of command.list")),
+    commands: fitting(commands.list(parseJson(ListInput, text, "input of command.list"))),
   }),
   "command.show": (text, options) => find(parseJson(ById, text, "input of command.show").id, options),
   "command.queue": (text, { queue, by }) => queue.add(parseJson(QueueInput, text, "input of command.queue"), by),
@@ -109,6 +118,13 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     return { token, command, expiresAt: new Date(expiresAt).toISOString() };
   },
 };
+
+/** As many as one answer may have, but one at least. */
+function fitting<T>(all: readonly T[]): T[] {
+  let bytes = 0;
+  const over = all.findIndex((one, at) => (bytes += JSON.stringify(one).length) > LIST_BYTES_MAX && at > 0);
+  return over === -1 ? [...all] : all.slice(0, over);
+}
 
 /** Starts answering. */
 export function answerHub(options: AnswersOptions): Disposable {

@@ -6,6 +6,8 @@ export const WAIT_MS_DEFAULT = 4_000;
 export const WAIT_MS_MAX = 60_000;
 /** A command's input as JSON. Far below the server's 1 MiB payload limit, so that headers and replies fit as well. */
 export const INPUT_BYTES_MAX = 256 * 1024;
+/** A list in one answer, as JSON: half of what a message may have. What is more is asked for with the id of the last one. */
+export const LIST_BYTES_MAX = 512 * 1024;
 /** A result's `data` as JSON. */
 export const DATA_BYTES_MAX = 256 * 1024;
 /** Of a run's output this much of its beginning and as much of its end travel in the result. */

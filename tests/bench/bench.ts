@@ -18,7 +18,9 @@ import { binarySize } from "./binary_size.ts";
 import { binaryMemory } from "./binary_memory.ts";
 import { binaryStart } from "./binary_start.ts";
 import { Baseline, compare, type Measured, updated, type Verdict } from "./baseline.ts";
+import { catchUp } from "./catch_up.ts";
 import { discover } from "./discover.ts";
+import { heartbeats } from "./heartbeats.ts";
 import { idleMemory } from "./idle_memory.ts";
 import { leafCost } from "./leaf_cost.ts";
 import { logBytes } from "./log_bytes.ts";
@@ -30,7 +32,19 @@ import { taskHello } from "./task_hello.ts";
 import { whichCheck } from "./which_check.ts";
 
 const MEASUREMENTS: readonly Measurement[] = [
-  ...[whichCheck, leafCost, taskHello, startUp, logBytes, idleMemory, discover, pageClick, pageTabs],
+  ...[
+    whichCheck,
+    leafCost,
+    taskHello,
+    startUp,
+    logBytes,
+    idleMemory,
+    discover,
+    heartbeats,
+    catchUp,
+    pageClick,
+    pageTabs,
+  ],
   ...[binaryStart, binaryMemory, binarySize],
 ];
 const BASELINE = new URL("./baseline.json", import.meta.url);

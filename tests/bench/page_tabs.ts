@@ -8,7 +8,7 @@ import { until } from "../until.ts";
 import { spawnXtask, xtask } from "../xtask_process.ts";
 import type { Figure, Measurement } from "./measurement.ts";
 import { pathOf, startProgram } from "./program.ts";
-import { settledMiB } from "./resident.ts";
+import { cpuMs, settledMiB } from "./resident.ts";
 
 const LOADS = [
   { tabs: 200, perSecond: 100, seconds: 30 },
@@ -163,10 +163,4 @@ async function countBytes(answer: Response, counter: { count: number }): Promise
   } catch (error) {
     if ((error as Error).name !== "AbortError") throw error;
   }
-}
-
-/** What a process has computed so far, on Linux. */
-function cpuMs(pid: number): number {
-  const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }

@@ -2,7 +2,17 @@
 import { fileURLToPath } from "node:url";
 
 /** A program of the folder `programs`. */
-export type ProgramName = "echo" | "empty" | "imports" | "lines" | "pipe" | "plain_page" | "replies" | "wait";
+export type ProgramName =
+  | "beats"
+  | "echo"
+  | "empty"
+  | "hear"
+  | "imports"
+  | "lines"
+  | "pipe"
+  | "plain_page"
+  | "replies"
+  | "wait";
 
 /** A running program. Disposing it ends it. */
 export interface Program extends AsyncDisposable {

@@ -1,4 +1,4 @@
-/** Resident memory of processes, as `ps` tells it. */
+/** What processes take: resident memory as `ps` tells it, and computing time. */
 
 /** So long after the last request, so that what was needed for it can be given back. */
 const SETTLE_MS = 2_000;
@@ -33,4 +33,10 @@ export async function childOf(parent: number, name: string): Promise<number> {
 async function ps(...args: string[]): Promise<string[]> {
   const { stdout } = await new Deno.Command("ps", { args }).output();
   return new TextDecoder().decode(stdout).split("\n");
+}
+
+/** What a process has computed so far, on Linux. */
+export function cpuMs(pid: number): number {
+  const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }

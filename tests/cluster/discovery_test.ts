@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as v from "valibot";
+import { connectFleet } from "../../lib/client/fleet.ts";
 import type { Bus } from "../../lib/nats/bus.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import { NodeRecord } from "../../lib/protocol/node.ts";
@@ -152,4 +153,18 @@ Deno.test("nodes are found, described and asked together", async (t) => {
     const counted = after.endpoints.find(({ subject }: { subject: string }) => subject === "xtask.n3.which.check");
     assert.equal(counted.num_requests, before + 1);
   });
+});
+
+Deno.test("a fleet that is larger than a message is listed whole, a part at a time", async () => {
+  await using fleet = await startFleet();
+  await using client = await connectFleet({ servers: fleet.url, creds: fleet.up.adminCreds });
+  const [own] = await client.nodes();
+  assert.ok(own);
+  const ids = Array.from({ length: 3_000 }, (_, n) => `edge-${n}`);
+  for (const id of ids) fleet.up.hub.fleet.registered({ ...own, id, instance: id }, Date.now());
+  const listed = (await client.nodes()).map(({ id }) => id);
+  assert.deepEqual(listed, [...ids, "n1"].sort());
+  assert.deepEqual((await client.nodes("edge-1*")).length, ids.filter((id) => id.startsWith("edge-1")).length);
+  const part = JSON.parse((await fleet.admin.request(hubSubject("node", "list"), "{}")).text());
+  assert.equal(part.next, part.nodes.at(-1).id, "who asks by hand is told where to go on");
 });

@@ -5,6 +5,7 @@
  */
 import * as v from "valibot";
 import type { Fleet } from "../../client/fleet.ts";
+import { listedNodes } from "../../client/listed_nodes.ts";
 import type { Incoming, Subscription } from "../../nats/bus.ts";
 import { pause } from "../../os/pause.ts";
 import { XtaskError } from "../../protocol/error.ts";
@@ -70,7 +71,6 @@ const RECONCILE_MS = 15_000;
 const GATHER_MS = 200;
 const SAMPLES_MAX = 60;
 
-const Nodes = v.object({ nodes: v.array(ShownNode) });
 const Commands = v.object({ commands: v.array(CommandRecord) });
 
 /** Opens a model. It is filled when this resolves, or empty where no hub answers. */
@@ -96,11 +96,11 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
     heard.beats.clear();
     try {
       const [known, listed] = await Promise.all([
-        fleet.hub("node", "list", {}, Nodes),
+        listedNodes(fleet.hub, "all", ShownNode),
         fleet.hub("command", "list", { limit: COMMANDS_SHOWN_MAX }, Commands),
       ]);
       nodes.clear();
-      for (const node of known.nodes) nodes.set(node.id, { ...node, ...heard.beats.get(node.id) });
+      for (const node of known) nodes.set(node.id, { ...node, ...heard.beats.get(node.id) });
       for (const id of samples.keys()) if (!nodes.has(id)) samples.delete(id);
       agentLogs.keepOnly((id) => nodes.has(id));
       const before = commands;
