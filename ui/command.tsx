@@ -31,7 +31,7 @@ export function commandFrame({ command, line, asked, isThere, now }: CommandShow
   const ended = runs.filter(([, { state }]) => isTerminal(state)).length;
   const missed = runs.filter(([, { state }]) => isTerminal(state) && state !== "succeeded").length;
   const retry = `/api/v1/commands/${command.id}/retry`;
-  const { move, by, schedule } = command;
+  const { move, by, schedule, keep } = command;
   const whole = stateOf(command);
   const open = !isTerminal(whole);
   const html = String(
@@ -48,6 +48,7 @@ export function commandFrame({ command, line, asked, isThere, now }: CommandShow
         <span>
           asked{by === undefined ? "" : ` by ${by.user}`}
           {schedule === undefined ? "" : `, by schedule ${schedule},`} <Ago at={command.acceptedAt} />
+          {keep && ", outlives its agent"}
         </span>
         <span class="actions">
           {open && (

@@ -106,7 +106,7 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
     reporter.log("error", damage);
     await reporter.alert("critical", damage);
   }
-  const { host, capabilities, unavailable, guarded } = await machine.openHost();
+  const { host, capabilities, unavailable, guarded, keeper } = await machine.openHost();
   stack.use(host);
   const slots = new Slots(options.slots);
   const leases = stack.use(new Leases({ renew: (runs, withinMs) => renewLeases(bus, node, runs, withinMs), elapsed }));
@@ -119,6 +119,7 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
     outbox,
     host,
     endProcesses: machine.endProcesses,
+    keeper,
     slots,
     leases,
     counts,
@@ -145,7 +146,7 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
       log: (level, message) => reporter.log(level, message),
     }),
   );
-  await tellRecovered(await runs.recover(), reporter);
+  await tellRecovered(await runs.recover(capabilities), reporter);
   const task = capabilities.get("task");
   if (task !== undefined) {
     const stamp = await taskfileStamp(dir);
@@ -258,9 +259,15 @@ async function renewLeases(bus: Bus, node: string, runs: readonly LeasedRun[], t
   return parseJson(Renewed, answer.text(), "answer to lease.renew");
 }
 
-async function tellRecovered(ids: readonly string[], reporter: Reporter): Promise<void> {
-  if (ids.length === 0) return;
-  const message = `${ids.length} run(s) were interrupted by the agent's end: ${ids.join(", ")}`;
+async function tellRecovered(
+  { interrupted, adopted }: Awaited<ReturnType<Runs["recover"]>>,
+  reporter: Reporter,
+): Promise<void> {
+  if (adopted.length > 0) {
+    reporter.log("info", `${adopted.length} run(s) outlived the agent and go on: ${adopted.join(", ")}`);
+  }
+  if (interrupted.length === 0) return;
+  const message = `${interrupted.length} run(s) were interrupted by the agent's end: ${interrupted.join(", ")}`;
   reporter.log("warn", message);
   await reporter.alert("warning", message);
 }

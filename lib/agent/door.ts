@@ -66,6 +66,8 @@ const WaitMs = v.pipe(
   v.maxValue(WAIT_MS_MAX, `expected at most ${WAIT_MS_MAX} ms; subscribe to the result to wait longer`),
 );
 
+const Keep = v.pipe(v.picklist(["true", "false"], "expected true or false"), v.transform((text) => text === "true"));
+
 /** Opens the door: subscribes to all that the node is asked. */
 export function openDoor(options: DoorOptions): Disposable {
   const { bus, node } = options;
@@ -161,6 +163,7 @@ async function command(
   if (lease !== undefined && verb.effect === "read") {
     throw new XtaskError("invalid", `${capability.name}.${name} only looks, and need not move: ask a node itself`);
   }
+  const keep = message.header(HEADER.keep);
   const by = byOf(author, message);
   const taken = await options.runs.submit({
     ...(id === undefined ? {} : { id: parse(CommandId, id, `header ${HEADER.commandId}`) }),
@@ -169,6 +172,7 @@ async function command(
     input,
     ...(by === undefined ? {} : { by }),
     ...(lease === undefined ? {} : { lease }),
+    ...(keep === undefined ? {} : { keep: parse(Keep, keep, `header ${HEADER.keep}`) }),
     ...(deadline === undefined ? {} : { deadline: Date.parse(parse(Deadline, deadline, `header ${HEADER.deadline}`)) }),
   });
   return "finishedAt" in taken ? taken : await within(waitMs, taken, options.node);
@@ -204,7 +208,7 @@ async function within(waitMs: number, run: Active, node: string): Promise<Reply>
   if (waitMs === 0) return ongoing(run, node);
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   const timer = setTimeout(resolve, waitMs, undefined);
-  const result = await Promise.race([run.result, late]);
+  const result = await Promise.race([run.result, run.left, late]);
   clearTimeout(timer);
   return result ?? ongoing(run, node);
 }

@@ -20,6 +20,13 @@ export const Accepted = v.object({
   input: v.unknown(),
   attempt: v.number(),
   acceptedAt: v.string(),
+  /** Given for one that outlives the agent: what the next one must know. */
+  kept: v.optional(v.object({
+    /** The start of the machine on which it was accepted, where that is known. */
+    boot: v.optional(v.string()),
+    /** Milliseconds since 1970. */
+    deadline: v.optional(v.number()),
+  })),
 });
 /** A command as it was accepted. */
 export type Accepted = v.InferOutput<typeof Accepted>;

@@ -6,6 +6,7 @@ import type { Capability } from "../capability/define.ts";
 import { createHost, type Host } from "../capability/host.ts";
 import type { CapabilityName } from "../capability/registry.ts";
 import { startGuard } from "../os/guard.ts";
+import { bootId } from "../os/started.ts";
 import { lockFolder } from "../os/lock.ts";
 import { type EndProcesses, endProcesses } from "../os/processes.ts";
 import { KILL_GRACE_MS } from "../protocol/limits.ts";
@@ -13,6 +14,7 @@ import { platformHere } from "../protocol/platform.ts";
 import { askReady, type CommonFacts, findCapabilities, type Unavailable } from "./inventory.ts";
 import type { JournalPort } from "./journal.ts";
 import { openJournal } from "./journal_repair.ts";
+import { createKeeper, type Keeper } from "./keeper.ts";
 import { startMetrics } from "./metrics.ts";
 
 /** What an agent stands on. */
@@ -40,6 +42,8 @@ export interface Offer {
   readonly unavailable: readonly Unavailable[];
   /** Whether what runs have started ends with the agent, however that ends. */
   readonly guarded: boolean;
+  /** Starts runs that outlive the agent; undefined where that cannot be. */
+  readonly keeper?: Keeper;
 }
 
 /** Options of {@linkcode machineHere}. */
@@ -90,6 +94,13 @@ export function machineHere(options: MachineOptions): Machine {
         capabilities,
         unavailable: [...unavailable, ...unready],
         guarded: guard !== undefined,
+        ...(guard === undefined ? {} : {
+          keeper: createKeeper({
+            ...{ node, env, endProcesses, folder: `${home}/kept`, graceMs: KILL_GRACE_MS },
+            boot: await bootId(),
+            toolsOf: (name) => Object.values(found.get(name)?.facts.tools ?? {}),
+          }),
+        }),
       };
     },
     endProcesses,

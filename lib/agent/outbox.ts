@@ -38,6 +38,8 @@ interface Entry {
   kept: boolean;
   /** Whether it was given up, as the disk would not take it. */
   lost: boolean;
+  /** Hears that it is on disk, or further. */
+  readonly onSafe?: (() => void) | undefined;
 }
 
 /** On their way at once. The stream stores them in this order, since they travel on one connection. */
@@ -123,19 +125,25 @@ export class Outbox implements AsyncDisposable {
   /**
    * Takes output of a run. Resolves when there is room for more.
    *
+   * @param onSafe Hears that it cannot be lost any more: it is on disk, or further
    * @returns Whether it was taken; false where the hub is away and the share for output of disk or store is used up
    */
-  async log(draft: Draft): Promise<boolean> {
+  async log(draft: Draft, onSafe?: () => void): Promise<boolean> {
     const { uplink } = this.#options;
     if (uplink.full || !uplink.up && this.#spoolBytes + draft.payload.length > LOG_SPOOL_BYTES) return false;
     const [report] = this.number([draft]) as [Report];
-    const entry: Entry = { report, kept: false, lost: false };
+    const entry: Entry = { report, kept: false, lost: false, onSafe };
     this.#add(entry);
     while (uplink.up && this.#memoryBytes > LOG_UNACKED_BYTES && !this.#stop.signal.aborted) {
       await new Promise<void>((resolve) => this.#room.push(resolve));
     }
     if (!uplink.up) await this.#spool();
     return !entry.lost;
+  }
+
+  /** Puts all that is in memory on disk: resolves when none of it can be lost any more, or the disk takes nothing. */
+  async secure(): Promise<void> {
+    await this.#spool();
   }
 
   /** Resolves when the hub has everything, or the signal fires. */
@@ -178,6 +186,7 @@ export class Outbox implements AsyncDisposable {
     try {
       await this.#options.journal.keep(loose.map(({ report }) => report));
       this.#spoolTroubled = false;
+      for (const { onSafe } of loose) onSafe?.();
     } catch (error) {
       for (const entry of loose) entry.lost = true;
       this.#spoolBytes = Math.max(0, this.#spoolBytes - bytes);
@@ -261,6 +270,7 @@ export class Outbox implements AsyncDisposable {
     // Gone from disk first: whoever is told that all has been handed over finds none of it there.
     if (dropped.length > 0) await this.#options.journal.drop(dropped);
     this.#entries = this.#entries.filter((entry) => !sent.has(entry));
+    for (const { onSafe } of sent) onSafe?.();
     this.#freeWaiters();
     const failure = outcomes[failed];
     if (failure?.status === "rejected") throw failure.reason;

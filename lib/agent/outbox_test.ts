@@ -181,3 +181,40 @@ Deno.test("where the store behind the link is full, output gives way and facts g
   await node.flushed();
   assert.deepEqual(node.arrived, ["fact", "more"]);
 });
+
+Deno.test("output that is secured survives the node's death while it is on its way, and is stored once", async () => {
+  await using node = await Node.start();
+  const safe: string[] = [];
+  node.line.stalled = true;
+  for (const text of numbers(150)) await node.outbox.log(draft(text), () => safe.push(text));
+  await until("output on its way", () => node.line.inFlight > 0);
+  assert.deepEqual(safe, [], "what is only on its way may be lost");
+  await node.outbox.secure();
+  assert.deepEqual(safe, numbers(150), "told in order");
+  await node.crash();
+  node.line.stalled = false;
+  await node.flushed();
+  assert.deepEqual(node.arrived, numbers(150));
+});
+
+Deno.test("output that is secured while the link is up goes on its way all the same", async () => {
+  await using node = await Node.start();
+  node.line.stalled = true;
+  for (const text of numbers(150)) await node.outbox.log(draft(text));
+  await until("output on its way", () => node.line.inFlight > 0);
+  await node.outbox.secure();
+  await node.outbox.log(draft("last"));
+  node.line.stalled = false;
+  node.line.answer();
+  await node.flushed();
+  assert.deepEqual(node.arrived, [...numbers(150), "last"]);
+  assert.deepEqual(node.journal.backlog(), { bytes: 0 });
+});
+
+Deno.test("output is told to be safe when the hub has it", async () => {
+  await using node = await Node.start();
+  const safe: string[] = [];
+  for (const text of numbers(100)) await node.outbox.log(draft(text), () => safe.push(text));
+  await node.flushed();
+  assert.deepEqual(safe, numbers(100));
+});

@@ -13,8 +13,8 @@ export interface OutputOptions {
   readonly attempt: number;
   /** Keeps the output back until it is longer than a result can hold, or `release` is called. */
   readonly held: boolean;
-  /** Takes a batch; resolves when there is room for more, to false where it was given up. */
-  readonly send: (draft: Draft) => Promise<boolean>;
+  /** Takes a batch; resolves when there is room for more, to false where it was given up. `onSafe` hears that it is kept. */
+  readonly send: (draft: Draft, onSafe: () => void) => Promise<boolean>;
   readonly now: () => number;
 }
 
@@ -36,6 +36,9 @@ export class Output {
   #seq = 0;
   #sentBytes = 0;
   #lost = 0;
+  /** Of what was produced and never came here. */
+  #missing = 0;
+  #safeBytes = 0;
   #bytes = 0;
   #newlines = 0;
   #endsOpen = false;
@@ -63,6 +66,32 @@ export class Output {
     else this.#timer ??= setTimeout(() => void this.#flush(), LOG_BATCH_MS);
   }
 
+  /** Up to which byte all that was taken cannot be lost any more. */
+  get safeBytes(): number {
+    return this.#safeBytes;
+  }
+
+  /** Hears what was sent by an earlier agent, before anything else is written. */
+  recall(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#remember(bytes);
+    this.#sentBytes += bytes.length;
+    this.#safeBytes = this.#sentBytes;
+  }
+
+  /** Tells of bytes at the end that are lost. */
+  async lose(count: number): Promise<void> {
+    if (count === 0) return;
+    await this.#flush();
+    this.#missing += count;
+    this.#sentBytes += count;
+    this.#lost += count;
+  }
+
+  /** Sends what there is. Resolves when all of it has been taken. */
+  async flush(): Promise<void> {
+    await this.#flush();
+  }
+
   /** Sends from now on what was kept back: somebody follows. */
   release(): void {
     this.#held = false;
@@ -74,13 +103,13 @@ export class Output {
     clearTimeout(this.#timer);
     if (this.#held) return;
     await this.#flush();
-    await this.#send(new Uint8Array(0), { [HEADER.logEnd]: String(this.#bytes) });
+    await this.#send(new Uint8Array(0), { [HEADER.logEnd]: String(this.#bytes + this.#missing) });
   }
 
   /** What stands in the result. */
   summary(): OutputSummary {
     const total = this.#bytes;
-    const truncated = total > 2 * OUTPUT_EDGE_BYTES;
+    const truncated = total > 2 * OUTPUT_EDGE_BYTES || this.#missing > 0;
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     // Where nothing is left out, a character on the border between head and tail stays whole.
     const head = decoder.decode(this.#head.subarray(0, Math.min(total, OUTPUT_EDGE_BYTES)), { stream: !truncated });
@@ -90,7 +119,7 @@ export class Output {
     return {
       head,
       tail: decoder.decode(tail),
-      bytes: total,
+      bytes: total + this.#missing,
       lines: this.#newlines + (this.#endsOpen ? 1 : 0),
       truncated,
     };
@@ -166,8 +195,11 @@ export class Output {
       ...extra,
     };
     this.#sentBytes += payload.length;
+    const end = this.#sentBytes;
     // A gap is told by the next message that gets through: so many bytes before its offset are missing.
-    this.#lost = await send({ subject, headers, payload }) ? 0 : this.#lost + payload.length;
+    this.#lost = await send({ subject, headers, payload }, () => this.#safeBytes = end)
+      ? 0
+      : this.#lost + payload.length;
   }
 }
 

@@ -203,3 +203,33 @@ Deno.test("a slow hub slows the writer down, one batch at a time", async () => {
   await writing;
   assert.equal(most, 1);
 });
+
+Deno.test("what an earlier agent has sent is not sent again, but counts and stands in the result", async () => {
+  const { made, sent } = output();
+  made.recall(bytesOf("one\ntwo\n"));
+  assert.equal(made.safeBytes, 8);
+  await made.write("out", bytesOf("three\n"));
+  await made.end();
+  assert.deepEqual(sent.map((draft) => [header(draft, "logOffset"), textOf(draft.payload)]), [["8", "three\n"], [
+    "14",
+    "",
+  ]]);
+  assert.equal(header(sent.at(-1) as Draft, "logEnd"), "14");
+  const { head, bytes, lines } = made.summary();
+  assert.deepEqual([head, bytes, lines], ["one\ntwo\nthree\n", 14, 3]);
+});
+
+Deno.test("what was thrown away before it came here is a gap at the end", async () => {
+  const { made, sent } = output();
+  await made.write("out", bytesOf("one\n"));
+  await made.lose(1_000);
+  await made.end();
+  const last = sent.at(-1) as Draft;
+  assert.deepEqual(["logOffset", "logGap", "logEnd"].map((name) => header(last, name as keyof typeof HEADER)), [
+    "1004",
+    "1000",
+    "1004",
+  ]);
+  const { head, bytes, truncated } = made.summary();
+  assert.deepEqual([head, bytes, truncated], ["one\n", 1_004, true]);
+});

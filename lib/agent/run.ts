@@ -5,7 +5,7 @@ import type { By } from "../protocol/by.ts";
 import { type WireError, XtaskError } from "../protocol/error.ts";
 import { DATA_BYTES_MAX } from "../protocol/limits.ts";
 import { parse } from "../protocol/parse.ts";
-import type { Result } from "../protocol/run.ts";
+import type { OutputSummary, Result } from "../protocol/run.ts";
 import type { Accepted } from "./journal.ts";
 import type { Output } from "./output.ts";
 
@@ -21,6 +21,8 @@ export interface Command {
   readonly schedule?: string;
   /** Milliseconds since 1970. */
   readonly deadline?: number;
+  /** The run may outlive the agent. */
+  readonly keep?: boolean;
   /** Given where the hub may move it: it runs as long as its lease is renewed. The epoch is its attempt number. */
   readonly lease?: { readonly epoch: number; readonly leaseMs: number };
 }
@@ -31,6 +33,8 @@ export interface Active {
   readonly state: "accepted" | "running";
   /** Settles when the result is on disk. */
   readonly result: Promise<Result>;
+  /** Settles when this agent leaves it to the next one, which then has its result. */
+  readonly left: Promise<void>;
   /** Somebody follows: output that was kept back is sent from now on, and the result published. */
   follow(): void;
 }
@@ -55,6 +59,11 @@ export class Run implements Active {
   /** How it ended, while the journal does not have that yet. */
   ended: Result | undefined;
   startedAt: number | undefined;
+  /** Where that was not now: while there was no agent. */
+  endedAt: number | undefined;
+  /** Fires when it is to be left to the next agent. */
+  readonly leaving = new AbortController();
+  readonly gone = Promise.withResolvers<void>();
   followed = false;
   /** Hears that somebody follows, once. */
   onFollow = () => {};
@@ -71,6 +80,15 @@ export class Run implements Active {
 
   get result(): Promise<Result> {
     return this.settled.promise;
+  }
+
+  get left(): Promise<void> {
+    return this.gone.promise;
+  }
+
+  /** Whether it goes on without this agent. */
+  get outlives(): boolean {
+    return this.accepted.kept !== undefined && this.state === "running";
   }
 
   follow(): void {
@@ -111,4 +129,35 @@ export function endOf(run: Run, verb: Verb, outcome: Outcome): Ended {
   } catch (error) {
     return { state: "failed", ...exit, error: XtaskError.from(error).toWire() };
   }
+}
+
+/** What is known of a run's times. */
+export interface Times {
+  /** Milliseconds since 1970; left out where it never started. */
+  readonly startedAt?: number;
+  /** Left out where it ended just now. */
+  readonly endedAt?: number;
+}
+
+/** The times of a run. */
+export function timesOf({ startedAt, endedAt }: Run): Times {
+  return { ...(startedAt === undefined ? {} : { startedAt }), ...(endedAt === undefined ? {} : { endedAt }) };
+}
+
+/** The final record of a run. */
+export function resultOf(
+  { id, capability, verb, attempt, acceptedAt }: Accepted,
+  output: OutputSummary,
+  ended: Ended,
+  { node, now, startedAt, endedAt = now() }: Times & { readonly node: string; readonly now: () => number },
+): Result {
+  return {
+    ...{ id, capability, verb, attempt, node },
+    ...ended,
+    acceptedAt,
+    ...(startedAt === undefined ? {} : { startedAt: new Date(startedAt).toISOString() }),
+    finishedAt: new Date(endedAt).toISOString(),
+    durationMs: startedAt === undefined ? 0 : Math.max(0, Math.round(endedAt - startedAt)),
+    output,
+  };
 }

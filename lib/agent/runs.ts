@@ -2,23 +2,25 @@
  * The runs of a node: each command accepted once, given a slot, run by its capability's Worker, and told of. The order is
  * the promise: journal, then start; result into the journal, then out.
  */
-import type { Verb } from "../capability/define.ts";
+import type { Capability, Verb } from "../capability/define.ts";
 import type { Host, Outcome } from "../capability/host.ts";
 import { pause } from "../os/pause.ts";
 import { type EndProcesses, markOf } from "../os/processes.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
-import type { Event } from "../protocol/event.ts";
 import { READS_MAX } from "../protocol/limits.ts";
-import type { CancelReply, OutputSummary, Result } from "../protocol/run.ts";
-import { upEvent, upLog, upResult } from "../protocol/subjects.ts";
+import type { CancelReply, Result } from "../protocol/run.ts";
+import { upLog } from "../protocol/subjects.ts";
 import { at } from "./deadline.ts";
 import type { Accepted, JournalPort } from "./journal.ts";
+import type { Keeper, Kept } from "./keeper.ts";
+import { keptOf, keptOutcome, startKept } from "./kept_run.ts";
 import type { LeaseHeld, Leases } from "./leases.ts";
 import type { RunCounts } from "./metrics.ts";
 import type { Draft, Outbox } from "./outbox.ts";
 import { Output } from "./output.ts";
-import { type Active, type Command, type Ended, endOf, Run } from "./run.ts";
+import { acceptedReport, resultReports, startedReport } from "./run_reports.ts";
+import { type Active, type Command, endOf, resultOf, Run, timesOf } from "./run.ts";
 import type { Slots } from "./slots.ts";
 
 export type { Active, Command } from "./run.ts";
@@ -30,6 +32,8 @@ export interface RunsOptions {
   readonly outbox: Outbox;
   readonly host: Host;
   readonly endProcesses: EndProcesses;
+  /** Starts runs that outlive the agent; undefined where that cannot be. */
+  readonly keeper?: Keeper | undefined;
   readonly slots: Slots;
   readonly leases: Leases;
   readonly counts: RunCounts;
@@ -40,8 +44,6 @@ export interface RunsOptions {
   readonly onTrouble: (message: string, error: unknown) => void;
 }
 
-/** Inputs longer than this are left out of events; the journal has them. */
-const EVENT_INPUT_BYTES_MAX = 16 * 1024;
 /** A disk that was full is tried again this often. */
 const RECORD_AGAIN_MS = 1_000;
 
@@ -70,7 +72,7 @@ export class Runs {
    * an attempt that is not the newest, or comes while an earlier one is still ending
    */
   async submit(command: Command): Promise<Active | Result> {
-    const { journal, slots, leases, now } = this.#options;
+    const { node, journal, slots, leases, now } = this.#options;
     const { capability, verb: verbName, input, lease } = command;
     const before = command.id === undefined ? undefined : this.#find(command.id, command);
     // Whoever asks once more meanwhile is told no sooner than the first.
@@ -80,7 +82,8 @@ export class Runs {
     const verb = capability.verbs[verbName] as Verb;
     const acceptedAt = new Date(now()).toISOString();
     const attempt = lease?.epoch ?? 1;
-    const accepted: Accepted = { id, capability: capability.name, verb: verbName, input, attempt, acceptedAt };
+    const kept = keptOf(command, this.#options);
+    const accepted: Accepted = { id, capability: capability.name, verb: verbName, input, attempt, acceptedAt, ...kept };
     const run = new Run(accepted, verb.effect, this.#outputOf(accepted, verb), lease !== undefined);
     if (lease !== undefined) leases.assertRoom();
     if (verb.effect === "change") slots.assertRoom();
@@ -90,7 +93,7 @@ export class Runs {
     // A wish to end that comes before anybody waits for the slot is seen by whoever then does.
     slot?.catch(() => {});
     this.#active.set(id, run);
-    const told = () => this.#tell([this.#acceptedEvent(accepted, command)]);
+    const told = () => this.#tell(acceptedReport(node, accepted, command));
     try {
       if (verb.effect === "change") {
         await (run.kept = journal.accept(accepted));
@@ -130,30 +133,72 @@ export class Runs {
     return found;
   }
 
-  /** Reports the runs that an earlier agent left unfinished, after ending whatever still lives of them. */
-  async recover(): Promise<string[]> {
-    const { journal, endProcesses } = this.#options;
+  /**
+   * Takes over the runs of an earlier agent that outlived it. Reports the others that it left unfinished, after ending
+   * whatever still lives of them.
+   */
+  async recover(capabilities: ReadonlyMap<string, Capability>): Promise<{ interrupted: string[]; adopted: string[] }> {
+    const { node, now, journal, keeper, endProcesses } = this.#options;
     const ids: string[] = [];
+    const adopted: string[] = [];
     for (const { accepted } of journal.unfinished()) {
-      await endProcesses({ groups: [], mark: markOf(this.#options.node, accepted.id) });
+      if (await this.#adopt(accepted, capabilities.get(accepted.capability))) {
+        adopted.push(accepted.id);
+        continue;
+      }
+      await endProcesses({ groups: [], mark: markOf(node, accepted.id) });
       const output = { head: "", tail: "", bytes: 0, lines: 0, truncated: true };
       const error = new XtaskError(
         "unavailable",
         "The agent stopped while this ran; it may have done part of its work",
       );
-      await this.#record(this.#resultOf(accepted, output, { state: "interrupted", error: error.toWire() }));
+      const ended = { state: "interrupted", error: error.toWire() } as const;
+      await this.#record(resultOf(accepted, output, ended, { node, now }));
       ids.push(accepted.id);
     }
-    return ids;
+    await keeper?.sweep((id) => this.#active.has(id));
+    return { interrupted: ids, adopted };
   }
 
-  /** Waits for every run to end; past the signal they are ended and reported as `interrupted`. */
+  /** Whether a run of an earlier agent goes on, or has ended in a way that can be told. */
+  async #adopt(accepted: Accepted, capability: Capability | undefined): Promise<boolean> {
+    const { keeper, slots } = this.#options;
+    const verb = capability?.verbs[accepted.verb];
+    if (accepted.kept === undefined || keeper === undefined || capability === undefined || verb?.keep === undefined) {
+      return false;
+    }
+    const { boot, deadline } = accepted.kept;
+    const kept = await keeper.find(accepted.id, { sameBoot: boot === keeper.boot });
+    if (kept === undefined) return false;
+    const run = new Run(accepted, verb.effect, this.#outputOf(accepted, verb), false);
+    run.state = "running";
+    run.startedAt = kept.startedAt;
+    this.#active.set(run.id, run);
+    const late = deadline === undefined || kept.ended ? {} : { deadline };
+    const command = { capability, verb: accepted.verb, input: accepted.input, ...late };
+    void this.#perform(run, Promise.resolve(slots.occupy()), command, kept);
+    return true;
+  }
+
+  /**
+   * Waits for every run to end; past the signal they are ended and reported as `interrupted`. One that outlives the agent is
+   * left to the next one.
+   */
   async drain(signal: AbortSignal): Promise<void> {
     const reason = new XtaskError("cancelled", "The agent was stopped");
-    const interrupt = () => [...this.#active.values()].forEach((run) => run.end("interrupted", reason));
+    const past = Promise.withResolvers<void>();
+    const interrupt = () => {
+      past.resolve();
+      for (const run of this.#active.values()) if (!run.outlives) run.end("interrupted", reason);
+    };
     if (signal.aborted) interrupt();
     signal.addEventListener("abort", interrupt, { once: true });
-    await Promise.allSettled([...this.#active.values()].map(({ result }) => result));
+    const runs = [...this.#active.values()];
+    for (const run of runs) if (run.accepted.kept !== undefined) run.leaving.abort();
+    await Promise.allSettled(runs.map(async (run) => {
+      await Promise.race([run.result, run.left, ...(run.accepted.kept === undefined ? [] : [past.promise])]);
+      if (!run.outlives) await Promise.race([run.result, run.left]);
+    }));
     signal.removeEventListener("abort", interrupt);
     this.#stop.abort();
     await Promise.all(this.#late);
@@ -203,16 +248,21 @@ export class Runs {
       subject: upLog(node, accepted.id),
       attempt: accepted.attempt,
       held: effect === "read",
-      send: (draft) => {
+      send: (draft, onSafe) => {
         leases.look();
-        return outbox.log(draft);
+        return outbox.log(draft, onSafe);
       },
       now,
     });
   }
 
-  async #perform(run: Run, slot: Promise<Disposable> | undefined, command: Command): Promise<void> {
-    const { now, leases, counts, onTrouble, onChange } = this.#options;
+  async #perform(
+    run: Run,
+    slot: Promise<Disposable> | undefined,
+    command: Command,
+    adopted?: Kept,
+  ): Promise<void> {
+    const { node, now, leases, counts, onTrouble, onChange } = this.#options;
     const { capability, deadline = Infinity } = command;
     const verb = capability.verbs[command.verb] as Verb;
     const { signal } = run.abort;
@@ -222,22 +272,23 @@ export class Runs {
     };
     const ending = deadline === Infinity ? undefined : at(deadline, now, expire);
     const lease = this.#leaseOf(run, command);
-    let outcome: Outcome;
+    let kept = adopted;
+    let outcome: Outcome | undefined;
     try {
       using _slot = await slot;
       await lease?.begun;
       // The slot may have come with the end of a run that had the same deadline.
       if (now() >= deadline) expire();
-      signal.throwIfAborted();
+      // What runs already must be ended where it is past its deadline.
+      if (adopted === undefined) signal.throwIfAborted();
       run.state = "running";
-      run.startedAt = now();
-      if (verb.effect === "change") {
-        const at = new Date(run.startedAt).toISOString();
-        this.#tell([this.#event({ type: "command_started", ...this.#about(run.accepted, at) })]);
-        counts.started();
+      run.startedAt ??= now();
+      if (verb.effect === "change" && adopted === undefined) {
+        this.#tell(startedReport(node, run.accepted, run.startedAt));
         onChange();
       }
-      outcome = await this.#options.host.invoke({
+      if (verb.effect === "change") counts.started();
+      const asked = {
         capability,
         verb: run.accepted.verb,
         input: run.accepted.input,
@@ -245,15 +296,26 @@ export class Runs {
         attempt: run.accepted.attempt,
         signal,
         kill: run.kill.signal,
-        output: (stream, bytes) => run.output.write(stream, bytes),
-      });
+        output: (stream: "out" | "err", bytes: Uint8Array<ArrayBuffer>) => run.output.write(stream, bytes),
+      };
+      if (run.accepted.kept === undefined) outcome = await this.#options.host.invoke(asked);
+      else {
+        kept ??= await startKept(this.#options, asked);
+        outcome = await keptOutcome(run, verb, kept, this.#options.outbox);
+      }
     } catch (error) {
       outcome = { error: XtaskError.from(error).toWire() };
     }
     ending?.[Symbol.dispose]();
+    if (outcome === undefined) {
+      this.#active.delete(run.id);
+      run.gone.resolve();
+      return;
+    }
     leases.look();
     await run.output.end();
-    const result = this.#resultOf(run.accepted, run.output.summary(), endOf(run, verb, outcome), run.startedAt);
+    const ended = endOf(run, verb, outcome);
+    const result = resultOf(run.accepted, run.output.summary(), ended, { node, now, ...timesOf(run) });
     let recorded = true;
     try {
       if (verb.effect === "change" || run.followed) await this.#record(result);
@@ -267,6 +329,8 @@ export class Runs {
       recorded = await late;
       this.#late.delete(late);
     }
+    // What cannot be removed is when the agent starts again.
+    if (recorded) await kept?.remove().catch((error) => onTrouble(`What is left of ${run.id} stays`, error));
     run.settled.resolve(result);
     this.#active.delete(run.id);
     lease?.end(recorded && result.state !== "interrupted");
@@ -305,64 +369,13 @@ export class Runs {
   /** Puts a result into the journal and in line for the hub. */
   async #record(result: Result): Promise<void> {
     const { journal, outbox, node } = this.#options;
-    const { state, exitCode, durationMs, error } = result;
-    const reports = outbox.number([
-      { subject: upResult(node, result.id), headers: {}, payload: encode(result) },
-      this.#event({
-        type: "command_result",
-        ...this.#about(result, result.finishedAt),
-        state,
-        durationMs,
-        ...(exitCode === undefined ? {} : { exitCode }),
-        ...(error === undefined ? {} : { error }),
-      }),
-    ]);
+    const reports = outbox.number(resultReports(node, result));
     await journal.finish(result, reports);
     outbox.push(reports);
   }
 
   /** Events of a run that goes on. Losing one to a full disk is no reason to stop: the result will tell. */
-  #tell(drafts: readonly Draft[]): void {
-    this.#options.outbox.facts(drafts).catch((error) => this.#options.onTrouble("An event could not be kept", error));
+  #tell(draft: Draft): void {
+    this.#options.outbox.facts([draft]).catch((error) => this.#options.onTrouble("An event could not be kept", error));
   }
-
-  #acceptedEvent(accepted: Accepted, { by, schedule }: Pick<Command, "by" | "schedule">): Draft {
-    const { acceptedAt, capability, verb, input } = accepted;
-    return this.#event({
-      type: "command_accepted",
-      ...this.#about(accepted, acceptedAt),
-      capability,
-      verb,
-      ...(JSON.stringify(input).length <= EVENT_INPUT_BYTES_MAX ? { input } : {}),
-      ...(by === undefined ? {} : { by }),
-      ...(schedule === undefined ? {} : { schedule }),
-    });
-  }
-
-  #event(event: Event): Draft {
-    return { subject: upEvent(this.#options.node, event.type), headers: {}, payload: encode(event) };
-  }
-
-  #about({ id, attempt }: { id: string; attempt: number }, at: string) {
-    return { at, node: this.#options.node, command: id, attempt };
-  }
-
-  #resultOf(accepted: Accepted, output: OutputSummary, ended: Ended, startedAt?: number): Result {
-    const { input: _, acceptedAt, ...about } = accepted;
-    const finished = this.#options.now();
-    return {
-      ...about,
-      node: this.#options.node,
-      ...ended,
-      acceptedAt,
-      ...(startedAt === undefined ? {} : { startedAt: new Date(startedAt).toISOString() }),
-      finishedAt: new Date(finished).toISOString(),
-      durationMs: startedAt === undefined ? 0 : finished - startedAt,
-      output,
-    };
-  }
-}
-
-function encode(value: unknown): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(JSON.stringify(value));
 }

@@ -298,8 +298,8 @@ Deno.test("what a killed agent left is reported as interrupted, once, and not ru
   for (const one of [running, waiting]) active(await ground.runs.submit(one));
   await ground.bench.call(running.id);
   await ground.crash();
-  assert.deepEqual((await ground.runs.recover()).sort(), [running.id, waiting.id].sort());
-  assert.deepEqual(await ground.runs.recover(), []);
+  assert.deepEqual((await ground.runs.recover(new Map())).interrupted.sort(), [running.id, waiting.id].sort());
+  assert.deepEqual((await ground.runs.recover(new Map())).interrupted, []);
   const result = await ground.runs.submit(running) as Result;
   assert.deepEqual([result.state, result.error?.code], ["interrupted", "unavailable"]);
   const told = await ground.told();

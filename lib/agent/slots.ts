@@ -18,7 +18,7 @@ export class Slots {
   }
 
   get free(): number {
-    return this.#free;
+    return Math.max(0, this.#free);
   }
 
   get queued(): number {
@@ -27,7 +27,7 @@ export class Slots {
 
   /** @throws {XtaskError} `exhausted` where one more command could only be refused */
   assertRoom(): void {
-    if (this.#free === 0 && this.#waiting.length >= QUEUE_MAX) {
+    if (this.#free <= 0 && this.#waiting.length >= QUEUE_MAX) {
       throw new XtaskError("exhausted", `The node already has ${QUEUE_MAX} commands waiting`, {
         details: ["try again later, or ask another node"],
       });
@@ -61,13 +61,19 @@ export class Slots {
     return this.#permit();
   }
 
+  /** Takes a slot for what runs already, though there may be none. */
+  occupy(): Disposable {
+    this.#free--;
+    return this.#permit();
+  }
+
   #permit(): Disposable {
     let held = true;
     return {
       [Symbol.dispose]: () => {
         if (!held) return;
         held = false;
-        const next = this.#waiting.shift();
+        const next = this.#free < 0 ? undefined : this.#waiting.shift();
         if (next === undefined) this.#free++;
         else next.start();
       },

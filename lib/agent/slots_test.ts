@@ -91,3 +91,17 @@ Deno.test("whoever comes, goes and gives up in whatever order, every slot comes 
     }),
   );
 });
+
+Deno.test("what runs already takes its slot though there is none, and nobody starts before there is one again", async () => {
+  const slots = new Slots(1);
+  const running = [slots.occupy(), slots.occupy()];
+  assert.equal(slots.free, 0);
+  let started = false;
+  const waiting = slots.acquire(new AbortController().signal).then((slot) => (started = true, slot));
+  running[0]?.[Symbol.dispose]();
+  await setImmediate();
+  assert.ok(!started, "one is still in the place of two");
+  running[1]?.[Symbol.dispose]();
+  (await waiting)[Symbol.dispose]();
+  assert.deepEqual([slots.free, slots.queued], [1, 0]);
+});

@@ -77,6 +77,23 @@ export interface VerbCli {
   readonly exitCode?: (output: unknown) => number;
 }
 
+/** A process, as it is started. */
+export interface Process {
+  readonly command: readonly string[];
+  /** Working folder. */
+  readonly cwd: string;
+  /** Added to the node's environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** How a verb runs whose run may outlive the agent: as one process, of which nothing but its exit code decides. */
+export interface Keep<I = unknown, O = unknown> {
+  /** The process that does it. */
+  process(input: I, context: Pick<RunContext, "node">): Promise<Process>;
+  /** The verb's output. */
+  output(exitCode: number): O;
+}
+
 /** One thing that a capability does. */
 export interface Verb<I = unknown, O = unknown> {
   /** One line for people and agents, without a period. */
@@ -99,6 +116,8 @@ export interface Verb<I = unknown, O = unknown> {
    * if it returns and the last process whose output was the run's output ended with 0.
    */
   run(input: I, context: RunContext): Promise<O>;
+  /** Given where its run may outlive the agent, if that is asked. */
+  readonly keep?: Keep<I, O>;
 }
 
 /** Something a node can do. */

@@ -29,6 +29,15 @@ export interface ExecOrigin {
   readonly onExit: (code: number) => void;
 }
 
+/** The environment of a process of a run, with what tells whose it is. */
+export function environmentOf(
+  env: Readonly<Record<string, string>>,
+  { node, command, attempt }: { readonly node: string; readonly command: string; readonly attempt: number },
+): Record<string, string> {
+  const about = { XTASK_NODE: node, XTASK_COMMAND_ID: command, XTASK_ATTEMPT: String(attempt) };
+  return { ...env, ...about, [MARK]: markOf(node, command) };
+}
+
 const CAPTURE_BYTES_DEFAULT = 1024 * 1024;
 /** After a process and all that it started are gone nobody can write any more; a pipe that still has not closed is given up. */
 const PIPE_IDLE_MS = 2_000;
@@ -40,10 +49,9 @@ export function createExec(origin: ExecOrigin): RunContext["exec"] {
     const { cwd = node.dir, env = {}, output = "log", maxBytes = CAPTURE_BYTES_DEFAULT, timeoutMs } = options;
     signal.throwIfAborted();
     const direct = inherit && output === "log";
-    const about = { XTASK_NODE: node.id, XTASK_COMMAND_ID: id, XTASK_ATTEMPT: String(attempt) };
     const child = spawn(command, {
       cwd,
-      env: { ...node.env, ...env, ...about, [MARK]: markOf(node.id, id) },
+      env: environmentOf({ ...node.env, ...env }, { node: node.id, command: id, attempt }),
       clearEnv: true,
       stdin: direct ? "inherit" : "null",
       stdout: direct ? "inherit" : "piped",

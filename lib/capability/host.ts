@@ -15,6 +15,8 @@ export interface Invocation {
   /** Parsed by the verb's schema already. */
   readonly input: unknown;
   readonly command: string;
+  /** Only tell the process that does it, as the outcome's `data`: see `Verb.keep`. */
+  readonly tell?: true;
   /** Which attempt at it this is. @default {1} */
   readonly attempt?: number;
   /** Aborting ends the run's processes; the reason is the run's error. */
@@ -90,10 +92,11 @@ export function createHost(options: HostOptions): Host {
   };
   return {
     invoke: ({ capability, verb, input, ...invocation }) => {
-      const { command, attempt = 1 } = invocation;
+      const { command, attempt = 1, tell } = invocation;
+      const asked = { type: "run", command, attempt, verb, input, ...(tell === undefined ? {} : { tell }) } as const;
       return call(
         capability,
-        (number) => ({ type: "run", call: number, command, attempt, verb, input, protectedPids: protectedPids() }),
+        (number) => ({ ...asked, call: number, protectedPids: protectedPids() }),
         invocation,
       );
     },

@@ -17,6 +17,8 @@ export type ToWorker =
     readonly command: string;
     readonly attempt: number;
     readonly verb: string;
+    /** Only tell the process that does it: see `Verb.keep`. */
+    readonly tell?: true;
     readonly protectedPids: readonly number[];
     readonly input: unknown;
   }

@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { XtaskError } from "../protocol/error.ts";
 import { parseJson } from "../protocol/parse.ts";
-import { type Capability, defineCapability, verb } from "./define.ts";
+import { type Capability, defineCapability, type NodeFacts, type Process, verb } from "./define.ts";
 import { inside } from "./inside.ts";
 
 const Dir = v.optional(
@@ -34,6 +34,16 @@ const REFUSED_FLAGS = [
   { flag: /^(-i|--init)$/, why: "it writes a Taskfile" },
 ];
 
+const Run = v.strictObject({
+  args: v.pipe(
+    v.optional(v.pipe(v.array(v.string()), v.maxLength(200)), []),
+    v.description("Names of tasks, VAR=value, flags of Task, and after '--' what the task gets as CLI_ARGS"),
+  ),
+  dir: Dir,
+  vars: v.pipe(Variables, v.description("Task variables")),
+  env: v.pipe(Variables, v.description("Environment of the tasks")),
+});
+
 const task: Capability = defineCapability({
   name: "task",
   summary: "Run the tasks of the node's Taskfile",
@@ -44,35 +54,17 @@ const task: Capability = defineCapability({
     run: verb({
       summary: "Run tasks, with their output live",
       effect: "change",
-      input: v.strictObject({
-        args: v.pipe(
-          v.optional(v.pipe(v.array(v.string()), v.maxLength(200)), []),
-          v.description("Names of tasks, VAR=value, flags of Task, and after '--' what the task gets as CLI_ARGS"),
-        ),
-        dir: Dir,
-        vars: v.pipe(Variables, v.description("Task variables")),
-        env: v.pipe(Variables, v.description("Environment of the tasks")),
-      }),
+      input: Run,
       output: v.object({ exitCode: v.number() }),
       cli: { positional: "args", rest: "keep-dashes" },
-      async run({ args, dir, vars = {}, env = {} }, context) {
-        const split = args.indexOf("--");
-        const [own, rest] = split < 0 ? [args, []] : [args.slice(0, split), args.slice(split)];
-        for (const arg of own) {
-          const refused = REFUSED_FLAGS.find(({ flag }) => flag.test(arg));
-          if (refused !== undefined) {
-            throw new XtaskError("invalid", `Task's flag '${arg}' cannot be used in a command`, {
-              details: [refused.why],
-            });
-          }
-        }
-        const variables = Object.entries(vars).map(([name, value]) => `${name}=${value}`);
-        const { code } = await context.exec(
-          // --exit-code passes on the code of the command that failed; without a terminal Task refuses to prompt.
-          [toolOf(context.node.tools), "--exit-code", ...own, ...variables, ...rest],
-          { cwd: await inside(context.node.dir, dir ?? "."), env },
-        );
+      async run(input, context) {
+        const { command, cwd, env } = await processOf(input, context.node);
+        const { code } = await context.exec(command, { cwd, env });
         return { exitCode: code };
+      },
+      keep: {
+        process: (input, { node }) => processOf(input, node),
+        output: (exitCode) => ({ exitCode }),
       },
     }),
     list: verb({
@@ -103,6 +95,26 @@ const task: Capability = defineCapability({
   },
 });
 export default task;
+
+async function processOf(
+  { args, dir, vars = {}, env = {} }: v.InferOutput<typeof Run>,
+  node: NodeFacts,
+): Promise<Process> {
+  const split = args.indexOf("--");
+  const [own, rest] = split < 0 ? [args, []] : [args.slice(0, split), args.slice(split)];
+  for (const arg of own) {
+    const refused = REFUSED_FLAGS.find(({ flag }) => flag.test(arg));
+    if (refused === undefined) continue;
+    throw new XtaskError("invalid", `Task's flag '${arg}' cannot be used in a command`, { details: [refused.why] });
+  }
+  const variables = Object.entries(vars).map(([name, value]) => `${name}=${value}`);
+  return {
+    // --exit-code passes on the code of the command that failed; without a terminal Task refuses to prompt.
+    command: [toolOf(node.tools), "--exit-code", ...own, ...variables, ...rest],
+    cwd: await inside(node.dir, dir ?? "."),
+    env,
+  };
+}
 
 function toolOf({ task }: Readonly<Record<string, string>>): string {
   if (task === undefined) throw new TypeError("Cannot run a task as the executable 'task' was not resolved");

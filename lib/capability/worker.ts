@@ -46,7 +46,7 @@ function hear(message: ToWorker): void {
       void answer(message.call, message, message.protectedPids, (capability, context) => {
         const verb = capability.verbs[message.verb];
         if (verb === undefined) throw new XtaskError("not_found", `${capability.name} has no verb '${message.verb}'`);
-        return verb.run(message.input, context);
+        return message.tell ? verb.keep?.process(message.input, context) : verb.run(message.input, context);
       });
       return;
     case "ready":

@@ -19,7 +19,12 @@ export async function execute(shell: Shell, typed: Typed): Promise<void> {
 }
 
 async function executeHere(shell: Shell, { capability, verb, input, placement }: Typed): Promise<void> {
-  const { json, detach } = placement;
+  const { json, detach, keep } = placement;
+  if (keep) {
+    throw new XtaskError("invalid", "--keep is for a node's agent, which the run then outlives", {
+      details: ["add --on SELECTOR"],
+    });
+  }
   if (detach) {
     throw new XtaskError("invalid", "--detach needs a node to leave it to", { details: ["add --on SELECTOR"] });
   }

@@ -30,6 +30,7 @@ export async function executeThere(shell: Shell, typed: Typed): Promise<void> {
     ...wireForm(definition, verb, input),
     id,
     ...(deadline === undefined ? {} : { deadline }),
+    ...(placement.keep ? { keep: true } : {}),
   };
   if (placement.queue && offline.length > 0) await leave(shell, fleet, { ...asked, nodes: offline }, placement.json);
   else for (const node of offline) shell.note(`${node} is offline and left out; --queue leaves the command for it`);

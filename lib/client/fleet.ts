@@ -26,6 +26,8 @@ export interface Ask {
   /** @default a new one */
   readonly id?: string;
   readonly deadline?: Date;
+  /** Its runs may outlive their agents. */
+  readonly keep?: boolean;
   /** How long each node holds its answer back for a result, in ms. */
   readonly waitMs?: number;
 }
@@ -113,7 +115,7 @@ export async function connectFleet(options: FleetOptions): Promise<Fleet> {
 
 async function askNode(fleet: Fleet, node: string, id: string, ask: Omit<Ask, "nodes" | "id">): Promise<Answer> {
   const { bus } = fleet;
-  const { capability, verb, input, deadline, waitMs = READ_WAIT_MS } = ask;
+  const { capability, verb, input, deadline, keep = false, waitMs = READ_WAIT_MS } = ask;
   // A reserved word or a wildcard would be another subject than the node's.
   if (!isId(node)) return { node, error: new XtaskError("invalid", `'${node}' cannot be the id of a node`) };
   try {
@@ -123,6 +125,7 @@ async function askNode(fleet: Fleet, node: string, id: string, ask: Omit<Ask, "n
         [HEADER.commandId]: id,
         [HEADER.wait]: String(waitMs),
         ...(deadline === undefined ? {} : { [HEADER.deadline]: deadline.toISOString() }),
+        ...(keep ? { [HEADER.keep]: "true" } : {}),
       },
     });
     return { node, reply: parseJson(Reply, answer.text(), `answer of ${node}`) };

@@ -21,6 +21,8 @@ export interface Wish {
   readonly deadline?: Date | undefined;
   /** Nodes that are away are given it when they are back. @default {false} */
   readonly queue?: boolean | undefined;
+  /** Its runs may outlive their agents. @default {false} */
+  readonly keep?: boolean | undefined;
   /** How long each node holds its answer back for a result, in ms. @default {0} */
   readonly waitMs?: number;
 }
@@ -48,7 +50,8 @@ export type Taken = v.InferOutput<typeof Taken>;
  * refusal where no node took it
  */
 export async function askFor(fleet: Fleet, wish: Wish): Promise<Taken> {
-  const { capability, verb, input, on, any, id = newCommandId(), deadline, queue = false, waitMs = 0 } = wish;
+  const { capability, verb, input, on, any, id = newCommandId(), deadline, queue = false, keep = false, waitMs = 0 } =
+    wish;
   const definition = Object.hasOwn(capability.verbs, verb) ? capability.verbs[verb] : undefined;
   if (definition === undefined) {
     throw new XtaskError("not_found", `${capability.name} has no verb '${verb}'`, {
@@ -63,6 +66,7 @@ export async function askFor(fleet: Fleet, wish: Wish): Promise<Taken> {
     ...wireForm(definition, verb, input),
     id,
     ...(deadline === undefined ? {} : { deadline }),
+    ...(keep ? { keep } : {}),
   };
   const queued = queue && offline.length > 0 ? (await fleet.queue({ ...asked, nodes: offline })).nodes : [];
   const { answers } = await fleet.ask({ ...asked, nodes, waitMs });

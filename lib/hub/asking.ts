@@ -15,6 +15,8 @@ export interface Given {
   readonly input: unknown;
   readonly by?: By | undefined;
   readonly deadline: string;
+  /** Its run may outlive its agent. */
+  readonly keep?: boolean | undefined;
   /** Where it may move: its lease on that node. */
   readonly lease?: { readonly epoch: number; readonly leaseMs: number };
 }
@@ -26,7 +28,7 @@ const CANCEL_MS = 15_000;
 
 /** Asks a node for a command as whoever asked at first; resolves when it has taken it. */
 export async function giveTo(bus: Bus, given: Given): Promise<void> {
-  const { node, capability, verb, input, by, id, deadline, lease } = given;
+  const { node, capability, verb, input, by, id, deadline, lease, keep } = given;
   const author = by?.proven ? by.user : undefined;
   await bus.request(commandSubject(node, capability, verb, author), JSON.stringify(input), {
     timeoutMs: GIVE_MS,
@@ -35,6 +37,7 @@ export async function giveTo(bus: Bus, given: Given): Promise<void> {
       [HEADER.deadline]: deadline,
       [HEADER.wait]: "0",
       ...(by === undefined ? {} : { [USER_HEADER]: by.user }),
+      ...(keep ? { [HEADER.keep]: "true" } : {}),
       ...(lease === undefined ? {} : { [HEADER.attempt]: String(lease.epoch), [HEADER.lease]: String(lease.leaseMs) }),
     },
   });

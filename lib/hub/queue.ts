@@ -178,7 +178,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   };
 
   return {
-    async add({ id, nodes, capability, verb, input, deadline: asked }, by) {
+    async add({ id, nodes, capability, verb, input, deadline: asked, keep: kept }, by) {
       const full = nodes.find((node) => of(node).length >= WAITING_PER_NODE_MAX);
       if (full !== undefined || waiting.size + nodes.length > WAITING_MAX) {
         throw new XtaskError("exhausted", `Too many commands wait${full === undefined ? "" : ` for ${full}`} already`, {
@@ -188,7 +188,8 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
       const deadline = asked ?? new Date(now() + QUEUE_MS_DEFAULT).toISOString();
       const askedAt = new Date(now()).toISOString();
       for (const node of nodes) {
-        const one = { id, node, capability, verb, input, askedAt, deadline, ...(by === undefined ? {} : { by }) };
+        const about = { capability, verb, input, askedAt, deadline };
+        const one = { id, node, ...about, ...(by && { by }), ...(kept === undefined ? {} : { keep: kept }) };
         await alone(keyOf(one), () => addOne(one));
       }
       for (const node of there()) if (nodes.includes(node)) nodeIsThere(node);

@@ -6,6 +6,7 @@
  * this; a compiled xtask may load none.
  */
 import { pause } from "./pause.ts";
+import { SINCE } from "./started.ts";
 
 /** The environment variable that marks every process which ends with this one. */
 export const GUARD_MARK = "XTASK_GUARD";
@@ -38,16 +39,7 @@ const RESTART_MS = 1_000;
 const SCRIPT = `
 trap '' HUP INT QUIT TERM PIPE
 proc=; [ -r /proc/self/environ ] && proc=yes
-since() {
-  started=
-  if [ "$proc" ]; then
-    { read -r stat < "/proc/$1/stat"; } 2>/dev/null || return
-    set -- \${stat##*) }
-    started=\${20}
-  else
-    started=$(ps -o lstart= -p "$1" 2>/dev/null | tr -d ' ')
-  fi
-}
+${SINCE}
 groups=' '
 forget() {
   case "$groups" in *" $1:"*) ;; *) return ;; esac

@@ -22,6 +22,8 @@ export const Event = v.variant("type", [
     by: v.optional(By),
     /** The name of the schedule that gave it. */
     schedule: v.optional(v.string()),
+    /** The run outlives its agent. */
+    keep: v.optional(v.boolean()),
   }),
   /** It waits at the hub until its node is there; the hub says so. */
   v.object({

@@ -38,6 +38,8 @@ export const LOG_BATCH_MS = 25;
 export const LOG_UNACKED_BYTES = 4 * 1024 * 1024;
 /** Output of all runs that a node keeps on disk while the hub is away; what is more is left out with a marker. */
 export const LOG_SPOOL_BYTES = 256 * 1024 * 1024;
+/** Output of a run that outlives its agent, as it lies on the node's disk; what is more is counted and thrown away. */
+export const KEPT_OUTPUT_BYTES = 256 * 1024 * 1024;
 /** Reports that a leaf node's own store holds for the hub; what does not fit waits in the journal. */
 export const OUT_BYTES = 1024 ** 3;
 /** Forwarded reports stay in a leaf node's own store for this long, so that repeats are found and its own readers get them. */

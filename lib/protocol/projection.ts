@@ -55,6 +55,7 @@ export function applyEvent(record: CommandRecord | undefined, event: CommandEven
       // Where it runs on many nodes, each has been told by whom: proof counts more than a word.
       ...(event.by === undefined || before.by?.proven ? {} : { by: event.by }),
       ...("schedule" in event && event.schedule !== undefined ? { schedule: event.schedule } : {}),
+      ...("keep" in event && event.keep ? { keep: true } : {}),
     }
     : {};
   const move = tellsOfMove(event) ? movedBy(before.move, event) : before.move;

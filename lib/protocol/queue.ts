@@ -27,6 +27,7 @@ export const QueueInput = v.strictObject({
   ...ASKED_LATER,
   nodes: v.pipe(v.array(Id), v.minLength(1), v.maxLength(WAITING_NODES_MAX)),
   deadline: v.optional(LaterDeadline),
+  keep: v.optional(v.boolean()),
 });
 
 /** A command that waits for one node. */
@@ -35,6 +36,8 @@ export const Waiting = v.object({
   node: Id,
   ...ASKED_LATER,
   by: v.optional(By),
+  /** Its run may outlive its agent. */
+  keep: v.optional(v.boolean()),
   askedAt: Time,
   deadline: Time,
   /** Its node may have it already: from then on only the node can say what became of it. */

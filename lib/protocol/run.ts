@@ -16,6 +16,8 @@ export const HEADER = {
   wait: "Xtask-Wait",
   /** Of a command that may move: for how long its lease is, in ms; the attempt number is its epoch. */
   lease: "Xtask-Lease",
+  /** `true`: the run may outlive the agent, and the next one takes it over. */
+  keep: "Xtask-Keep",
   /** Of a log message: which run (attempt number), its place in the order, the number of its first byte, and `out` or `err`. */
   attempt: "Xtask-Attempt",
   logSeq: "Xtask-Log-Seq",
@@ -130,6 +132,8 @@ export const CommandRecord = v.object({
   by: v.optional(By),
   /** The name of the schedule that gave it. */
   schedule: v.optional(v.string()),
+  /** Its runs outlive their agents. */
+  keep: v.optional(v.boolean()),
   acceptedAt: Time,
   updatedAt: Time,
   /** Given where the hub places it. */

@@ -11,6 +11,8 @@ export interface Placement {
   readonly json: boolean;
   /** Nodes that are away are given it when they are back. */
   readonly queue?: boolean;
+  /** Its runs may outlive their agents. */
+  readonly keep?: boolean;
   readonly detach: boolean;
   readonly deadline?: string;
   readonly id?: string;

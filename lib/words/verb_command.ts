@@ -36,6 +36,12 @@ const PLACEMENT_FLAGS = {
     withNegated: false,
     brief: "Where a node is away, leave the command at the hub for it",
   },
+  keep: {
+    kind: "boolean",
+    default: false,
+    withNegated: false,
+    brief: "Let it outlive the node's agent, which takes it over again when it is back",
+  },
   detach: { kind: "boolean", default: false, withNegated: false, brief: "Print the command's id and leave it running" },
   deadline: {
     kind: "parsed",

@@ -138,9 +138,9 @@ function rowOf(shell: Shell, command: CommandRecord): string[] {
 }
 
 /** A name that nobody has checked says so. */
-function byText({ by, schedule }: CommandRecord): string {
+function byText({ by, schedule, keep }: CommandRecord): string {
   const who = by === undefined ? "" : ` by ${by.user}${by.proven ? "" : " (by their own word)"}`;
-  return schedule === undefined ? who : `${who}, by schedule ${schedule}`;
+  return `${who}${schedule === undefined ? "" : `, by schedule ${schedule}`}${keep ? ", outlives its agent" : ""}`;
 }
 
 function what({ capability, verb, input }: CommandRecord): string {

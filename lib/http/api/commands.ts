@@ -25,6 +25,7 @@ const Structured = v.strictObject({
   id: v.optional(v.pipe(CommandId, v.description("The same id runs once, however often it is asked"))),
   any: v.optional(v.pipe(v.boolean(), v.description("Only on the best node of those that are selected"))),
   queue: v.optional(v.pipe(v.boolean(), v.description("Leave it at the hub for nodes that are away"))),
+  keep: v.optional(v.pipe(v.boolean(), v.description("Let it outlive the node's agent"))),
   project: v.optional(v.string()),
 });
 const Asked = v.union([Words, Structured]);
@@ -124,10 +125,12 @@ async function wishOf(body: v.InferOutput<typeof Asked>): Promise<Wish> {
       id: id === undefined ? undefined : parse(CommandId, id, "--id"),
       deadline: deadlineOf(placement),
       queue: placement.queue,
+      keep: placement.keep,
     };
   }
-  const { capability: name, verb, input, target, any = false, id, queue } = body;
-  return { capability: await capabilityOf(name), verb, input, ...(any ? { any: target } : { on: target }), id, queue };
+  const { capability: name, verb, input, target, any = false, id, queue, keep } = body;
+  const place = any ? { any: target } : { on: target };
+  return { capability: await capabilityOf(name), verb, input, ...place, id, queue, keep };
 }
 
 /** The same again, where it did not succeed; everywhere where it did, or where all are wanted. */
