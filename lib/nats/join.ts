@@ -1,9 +1,10 @@
 /** Handing in a token for a credential, by the one subject that the token may publish. */
 import { formatCreds } from "../auth/creds.ts";
 import { createJoinRequest, JoinReply, readToken } from "../auth/invite.ts";
+import { XtaskError } from "../protocol/error.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { inboxPrefix, joinSubject } from "../protocol/subjects.ts";
-import { openBus } from "./bus.ts";
+import { type Incoming, openBus } from "./bus.ts";
 
 /** Options of {@linkcode join}. */
 export interface JoinOptions {
@@ -46,7 +47,18 @@ export async function join(
     ...(signal === undefined ? {} : { signal }),
   });
   const { request, seed } = createJoinRequest(invitation, name, { leaf });
-  const answer = await bus.request(joinSubject(invitation), JSON.stringify(request));
+  let answer: Incoming;
+  try {
+    answer = await bus.request(joinSubject(invitation), JSON.stringify(request));
+  } catch (thrown) {
+    const error = XtaskError.from(thrown);
+    // What a hub does not know it refuses, with the name of it.
+    if (!leaf || error.code !== "invalid" || !error.details.some((detail) => detail.startsWith("leaf:"))) throw error;
+    throw new XtaskError("invalid", "This hub is of an earlier version, which takes no leaf nodes", {
+      details: ["join with --client; the token can still be used", "or bring the hub to this version first"],
+      cause: error,
+    });
+  }
   const { jwt, ...about } = parseJson(JoinReply, answer.text(), "answer to the join request");
   return { ...about, creds: formatCreds(jwt, seed), ...(ca === undefined ? {} : { ca }) };
 }

@@ -20,7 +20,12 @@ type Version = Pick<XtaskOptions, "program" | "env">;
 const PRESENT: Version = {};
 
 /** Joins, runs, follows, cancels, looks: with hub and agent of these versions, and a command line of each. */
-async function works(t: Deno.TestContext, hubs: Version, agents: Version, words: readonly string[]): Promise<void> {
+async function works(
+  t: Deno.TestContext,
+  hubs: Version,
+  agents: Version,
+  words: readonly string[] = [],
+): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const folder = await temporaryFolder(stack);
   const home = `${folder}/hub`;
@@ -33,6 +38,14 @@ async function works(t: Deno.TestContext, hubs: Version, agents: Version, words:
   const dir = `${folder}/edge/project`;
   await copyProject(dir, TASKFILE);
   const args = ["agent", "--json", "--hub", url, "--join", token, "--name", "n1", "--dir", dir, ...words];
+  if (words.includes("--client")) {
+    await t.step("where the hub knows no leaf nodes the node says so, and the token can still be used", async () => {
+      const alone = args.filter((word) => word !== "--client");
+      const refused = await xtask(alone, { home: `${folder}/edge`, cwd: dir, ...agents });
+      assert.equal(refused.code, 2);
+      assert.match(refused.stderr, /takes no leaf nodes[^]*--client/);
+    });
+  }
   const agent = stack.use(await spawnXtask(args, { home: `${folder}/edge`, cwd: dir, ...agents }));
   await agent.ready();
   const { NATS_CREDS } = JSON.parse((await xtask(["env", "--json"], { home, ...hubs })).stdout);
@@ -79,7 +92,7 @@ Deno.test({
   ignore: NO_PREVIOUS !== undefined,
   async fn(t) {
     await using stack = new AsyncDisposableStack();
-    await works(t, PRESENT, await unpackPrevious(`${await temporaryFolder(stack)}/previous`), []);
+    await works(t, PRESENT, await unpackPrevious(`${await temporaryFolder(stack)}/previous`));
   },
 });
 

@@ -3,6 +3,7 @@ import { STREAM } from "../../lib/nats/streams.ts";
 import { temporaryFolder } from "../fleet.ts";
 import { CLUSTERS_HERE, type ClusterServer, startTestCluster } from "../nats_cluster.ts";
 import { until } from "../until.ts";
+import { spawnXtask, xtask } from "../xtask_process.ts";
 import {
   account,
   connectAdmin,
@@ -62,5 +63,21 @@ Deno.test({
     await account(admin, load.answered);
     assert.equal((await leadershipOf(admin, STREAM.results))?.followers.length, 2);
     await until("the hub to serve", async () => await readiness(hub) === "ready", { timeoutMs: SETTLED_MS });
+
+    await t.step("a backup of it makes a hub with a server of its own", async () => {
+      const made = await xtask(["hub", "backup", `${folder}/backup`, "--keys", cluster.keysPath], {
+        home: `${folder}/hub`,
+      });
+      assert.equal(made.code, 0, made.stderr);
+      const home = `${folder}/again`;
+      await Deno.mkdir(home);
+      const restored = await xtask(["hub", "restore", `${folder}/backup`], { home });
+      assert.equal(restored.code, 0, restored.stderr);
+      const ports = ["--nats-port", "0", "--leaf-port", "0", "--http-port", "0"];
+      const again = stack.use(await spawnXtask(["up", "--json", "--no-agent", ...ports], { home }));
+      await again.ready();
+      const [id = ""] = load.answered[0]?.split(".") ?? [];
+      assert.match((await xtask(["commands", "logs", id], { home })).stdout, new RegExp(`^.*${id} 1$`, "m"));
+    });
   },
 });
