@@ -74,7 +74,10 @@ export class Leases implements Disposable {
     const { promise: begun, resolve: begin, reject } = Promise.withResolvers<void>();
     // Nobody waits for it while there is no slot.
     begun.catch(() => {});
-    run.signal.addEventListener("abort", () => reject(run.signal.reason), { once: true });
+    const over = () => reject(run.signal.reason);
+    run.signal.addEventListener("abort", over, { once: true });
+    // Its deadline may have passed on the way here.
+    if (run.signal.aborted) over();
     this.#holders.set(id, { ...run, begin });
     this.#hear({ type: "taken", run: { id, epoch }, leaseMs });
     this.#lookOften(leaseMs);
