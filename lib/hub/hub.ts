@@ -111,9 +111,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     );
   };
   const tellAtOnce = async (event: Event) => {
-    // Known at once, so that whoever left a command can take it back; the event itself comes by the stream.
-    if (isCommandEvent(event) && !commands.lacks(event)) commands.apply(event, 0, HUB_AUTHOR);
     await tell(event);
+    // Known at once, so that whoever left a command can take it back; no sooner, since what is not stored has not happened.
+    if (isCommandEvent(event) && !commands.lacks(event)) commands.apply(event, 0, HUB_AUTHOR);
   };
   const queue = await openQueue({
     bucket: await openBucket(bus, { ...BUCKETS.queue, schema: Waiting, replicas }),
