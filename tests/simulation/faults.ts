@@ -29,7 +29,8 @@ export function startFaults(fleet: SimulatedFleet, { count, untilMs }: { count: 
       network.reset(id, HUB);
     }],
     kill: [5, () => service().kill(random.around(1_500))],
-    stop: [2, () => service().stop(forMs())],
+    stop: [1, () => service().stop(forMs())],
+    still: [1, () => fleet.standStill(random.pick(fleet.sites), forMs())],
     terminate: [1, () => node().terminate()],
     power: [2, () => {
       const site = random.pick(fleet.sites);

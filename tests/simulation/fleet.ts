@@ -241,6 +241,12 @@ export class SimulatedFleet {
     for (const site of this.sites) for (const service of site.services) service.start();
   }
 
+  /** A machine stands still for a while, with all that runs on it. */
+  standStill(site: HubSite | NodeSite, forMs: number): void {
+    for (const service of site.services) service.stop(forMs);
+    if (site instanceof NodeSite) this.ground.world.stop(site.processes.system, forMs);
+  }
+
   /** A machine loses its power for a while. */
   powerLoss(site: HubSite | NodeSite, forMs: number): void {
     const { world, network } = this.ground;

@@ -42,6 +42,8 @@ export interface Started {
 export interface Told {
   readonly command: string;
   readonly node: string;
+  /** @default {1} */
+  readonly attempt?: number;
   readonly state: State;
 }
 
@@ -113,10 +115,10 @@ export function unendedOf(
 export function resultsOf(
   journalled: readonly Told[],
   stored: readonly Told[],
-  stateOf: (command: string, node: string) => State | undefined,
+  stateOf: (command: string, node: string, attempt: number) => State | undefined,
 ): Violation[] {
   const found: Violation[] = [];
-  const key = ({ command, node }: Omit<Told, "state">) => `${command} on ${node}`;
+  const key = ({ command, node, attempt = 1 }: Omit<Told, "state">) => `${command} on ${node}, attempt ${attempt}`;
   const byRun = Map.groupBy(stored, key);
   for (const [run, results] of byRun) {
     if (results.length > 1) found.push(violation("I3", `${run} has ${results.length} results`));
@@ -127,7 +129,7 @@ export function resultsOf(
     else if (result.state !== told.state) {
       found.push(violation("I3", `${key(told)} ended as ${told.state}; the hub has ${result.state}`));
     }
-    const state = stateOf(told.command, told.node);
+    const state = stateOf(told.command, told.node, told.attempt ?? 1);
     if (result !== undefined && state !== undefined && isTerminal(state) && state !== told.state) {
       found.push(violation("I3", `${key(told)} ended as ${told.state}; the hub's record says ${state}`));
     }

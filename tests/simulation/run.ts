@@ -3,18 +3,22 @@
  *
  *     deno task sim --seeds 10000            seeds 1 to 10000
  *     deno task sim --seeds 1000 --from 501  seeds 501 to 1500
+ *     deno task sim --seeds 1000 --first     up to the first that fails
  *     deno task sim --seed 42                one seed, with all that happens in it
  */
 import { parseArgs } from "node:util";
 import process from "node:process";
-import { type Outcome, type Share, simulate } from "./scenario.ts";
+import { type Outcome, simulate } from "./scenario.ts";
 import type { Step } from "./world/world.ts";
 
 /** Steps that are shown of a seed that failed. */
 const SHOWN = 25;
 const THREADS = 2;
 /** Seeds that a thread takes at once. */
-const SHARE = 20;
+const SHARE = 10;
+
+/** The last line where nothing was wrong. */
+export const ALL_HELD = "every invariant held";
 
 const write = (line: string) => void process.stdout.write(`${line}\n`);
 
@@ -33,23 +37,26 @@ export function accountOf({ seed, violations, steps }: Outcome): string {
   ].join("\n");
 }
 
-/** Runs seeds on several threads; hears each outcome. */
-export async function runSeeds({ from, count }: Share, onOutcome: (outcome: Outcome) => void): Promise<void> {
-  let next = from;
+/** Runs seeds on several threads; hears each outcome, and begins no more once that says so. */
+export async function runSeeds(
+  seeds: readonly number[],
+  onOutcome: (outcome: Outcome) => "enough" | void,
+): Promise<void> {
+  let next = 0;
   const thread = async () => {
     const worker = new Worker(new URL("./thread.ts", import.meta.url), { type: "module" });
     try {
-      while (next < from + count) {
-        const share: Share = { from: next, count: Math.min(SHARE, from + count - next) };
-        next += share.count;
+      while (next < seeds.length) {
+        const share = seeds.slice(next, next + SHARE);
+        next += SHARE;
         const { promise, resolve, reject } = Promise.withResolvers<readonly Outcome[]>();
         worker.onmessage = ({ data }: MessageEvent<readonly Outcome[]>) => resolve(data);
         worker.onerror = (event) => {
           event.preventDefault();
-          reject(new Error(`seeds from ${share.from}: ${event.message}`));
+          reject(new Error(`seeds ${share}: ${event.message}`));
         };
         worker.postMessage(share);
-        for (const outcome of await promise) onOutcome(outcome);
+        for (const outcome of await promise) if (onOutcome(outcome) === "enough") next = Infinity;
       }
     } finally {
       worker.terminate();
@@ -61,7 +68,12 @@ export async function runSeeds({ from, count }: Share, onOutcome: (outcome: Outc
 async function main(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
-    options: { seeds: { type: "string" }, from: { type: "string" }, seed: { type: "string" } },
+    options: {
+      seeds: { type: "string" },
+      from: { type: "string" },
+      seed: { type: "string" },
+      first: { type: "boolean" },
+    },
   });
   if (values.seed !== undefined) {
     const outcome = await simulate(Number(values.seed), (step) => write(lineOf(step)));
@@ -73,7 +85,8 @@ async function main(args: string[]): Promise<number> {
   const begun = performance.now();
   let [events, virtualMs, commands, done] = [0, 0, 0, 0];
   const failed: number[] = [];
-  await runSeeds({ from, count }, (outcome) => {
+  const seeds = Array.from({ length: count }, (_, at) => from + at);
+  await runSeeds(seeds, (outcome) => {
     done++;
     events += outcome.events;
     virtualMs += outcome.virtualMs;
@@ -81,6 +94,7 @@ async function main(args: string[]): Promise<number> {
     if (outcome.violations.length > 0) {
       failed.push(outcome.seed);
       write(`\n${accountOf(outcome)}`);
+      if (values.first) return "enough";
     }
     if (done % 1_000 === 0) write(`${done} seeds, ${failed.length} failed`);
   });
@@ -91,7 +105,7 @@ async function main(args: string[]): Promise<number> {
     } simulated hours, ` +
       `${Math.round(events / seconds)} events/s, ${(1_000 * seconds / done).toFixed(0)} ms a seed`,
   );
-  write(failed.length === 0 ? "every invariant held" : `failed: ${failed.sort((a, b) => a - b).join(" ")}`);
+  write(failed.length === 0 ? ALL_HELD : `failed: ${failed.sort((a, b) => a - b).join(" ")}`);
   return failed.length === 0 ? 0 : 1;
 }
 

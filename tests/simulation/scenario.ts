@@ -11,12 +11,6 @@ import { Random } from "./world/random.ts";
 import { tcpOf } from "./world/tcp.ts";
 import { type Step, World } from "./world/world.ts";
 
-/** Seeds. */
-export interface Share {
-  readonly from: number;
-  readonly count: number;
-}
-
 /** What came of a seed. */
 export interface Outcome {
   readonly seed: number;

@@ -2,7 +2,7 @@
 import { type Bus, openBus } from "../../lib/nats/bus.ts";
 import { pause } from "../../lib/os/pause.ts";
 import { XtaskError } from "../../lib/protocol/error.ts";
-import { newCommandId } from "../../lib/protocol/id.ts";
+import { HUB_AUTHOR, newCommandId } from "../../lib/protocol/id.ts";
 import { HEADER } from "../../lib/protocol/run.ts";
 import { commandSubject, hubSubject } from "../../lib/protocol/subjects.ts";
 import { HUB, type SimulatedFleet } from "./fleet.ts";
@@ -41,13 +41,14 @@ export function startUsers({ fleet, witness, commands, untilMs }: UsersOptions):
       stubbornMs: random.chance(0.7) ? 50 : 8_000,
     };
     const node = random.pick(fleet.nodes).id;
-    const how = { queue: random.chance(0.4), deadlineMs: random.chance(0.2) ? random.around(15_000) : undefined };
+    const way = random.pick(["give", "give", "leave", "move"] as const);
+    const how = { deadlineMs: random.chance(0.2) ? random.around(15_000) : undefined };
     const cancelMs = random.chance(0.2) ? random.around(3_000) : undefined;
     const again = random.chance(0.2);
     world.after(random.between(0, untilMs), user, () => {
       const id = newCommandId();
       const act = async () => {
-        const asked = how.queue ? leave(await bus.promise, id) : give(await bus.promise, id);
+        const asked = { give, leave, move }[way](await bus.promise, id);
         if (cancelMs !== undefined) void takeBack(await bus.promise, id, cancelMs);
         await asked;
       };
@@ -84,9 +85,23 @@ export function startUsers({ fleet, witness, commands, untilMs }: UsersOptions):
         taken(id);
       });
     };
-    const taken = (command: string) => {
+    const move = async (bus: Bus, id: string) => {
+      const until = deadline();
+      world.note(`asks ${id} of any node`);
+      const input = {
+        ...{ id, any: "all", move: true, capability: WORK.name, verb: "do", input: work },
+        ...(until === undefined ? {} : { deadline: until }),
+      };
+      await patiently(async () => {
+        await bus.request(hubSubject("command", "submit"), JSON.stringify(input), { timeoutMs: ASK_MS });
+        taken(id, HUB_AUTHOR);
+      });
+    };
+    const taken = (command: string, by = node) => {
       world.note(`is told that ${command} is taken`);
-      if (!witness.acknowledged.some((run) => run.command === command)) witness.acknowledged.push({ command, node });
+      if (!witness.acknowledged.some((run) => run.command === command)) {
+        witness.acknowledged.push({ command, node: by });
+      }
     };
     const takeBack = async (bus: Bus, id: string, afterMs: number) => {
       await pause(afterMs);

@@ -1,5 +1,6 @@
 /** Sees all that happens in a world, checks at once what can be, and keeps the account that the rest is checked on. */
 import type { Report } from "../../lib/agent/journal.ts";
+import { stateOf } from "../../lib/protocol/move.ts";
 import { HEADER, type Result } from "../../lib/protocol/run.ts";
 import { isTerminal, type State } from "../../lib/protocol/state.ts";
 import { lastToken, upOfOut } from "../../lib/protocol/subjects.ts";
@@ -53,8 +54,8 @@ export class Witness {
     const { hub } = this.#fleet.hub;
     if (hub === undefined || !hub.ready) return;
     for (const { id, runs } of hub.commands.list({ limit: 500 })) {
-      for (const [node, { state }] of Object.entries(runs)) {
-        const run = { command: id, node };
+      for (const [node, { state, attempt }] of Object.entries(runs)) {
+        const run = { command: id, node: `${node}, attempt ${attempt}` };
         this.#found(stepBackOf({ ...run, state }, this.#states.get(keyOf(run))));
         this.#states.set(keyOf(run), state);
       }
@@ -69,16 +70,20 @@ export class Witness {
       const state = this.#stateOf(run.command, run.node);
       return state === undefined || !isTerminal(state);
     });
-    const results = new Set(this.#results.map(keyOf));
+    const attemptOf = (run: Told) => `${keyOf(run)}.${run.attempt}`;
+    const results = new Set(this.#results.map(attemptOf));
     return [
       ...open.map((run) => `${keyOf(run)} has not ended`),
-      ...this.#journalled.filter((run) => !results.has(keyOf(run))).map((run) =>
+      ...this.#journalled.filter((run) => !results.has(attemptOf(run))).map((run) =>
         `the result of ${keyOf(run)} is underway`
       ),
       ...nodes.flatMap(({ id, disk, processes, agent }) => [
         ...(disk.reports.size > 0 ? [`${id} keeps ${disk.reports.size} reports`] : []),
         ...(processes.alive.length > 0 ? [`${processes.alive.length} processes live on ${id}`] : []),
         ...(agent === undefined ? [`the agent of ${id} is not there`] : []),
+        ...(agent !== undefined && agent.record.running.length > 0
+          ? [`${id} runs ${agent.record.running.join(" ")}`]
+          : []),
         ...(hub.fleet.get(id)?.state !== "online" ? [`to the hub ${id} is ${hub.fleet.get(id)?.state}`] : []),
       ]),
     ];
@@ -87,12 +92,11 @@ export class Witness {
   /** Checks what must hold at the end. */
   account(): void {
     this.look();
-    const stateOf = (command: string, node: string) => this.#stateOf(command, node);
-    this.#found(unendedOf(this.acknowledged, stateOf));
-    this.#found(resultsOf(this.#journalled, this.#results, stateOf));
+    this.#found(unendedOf(this.acknowledged, (command, node) => this.#stateOf(command, node)));
+    this.#found(resultsOf(this.#journalled, this.#results, (...run) => this.#runState(...run)));
     for (const execution of this.#executions) {
-      const { command, node } = execution;
-      const pieces = this.#output.get(keyOf(execution)) ?? [];
+      const { command, node, attempt } = execution;
+      const pieces = this.#output.get(`${keyOf(execution)}.${attempt}`) ?? [];
       this.#found(outputOf({
         ...{ command, node, pieces },
         byteAt: (offset) => byteAt(command, offset),
@@ -110,8 +114,17 @@ export class Witness {
     }
   }
 
+  /** What the hub says of a run; of a command that may move, what it says of the whole. */
   #stateOf(command: string, node: string): State | undefined {
-    return this.#fleet.hub.hub?.commands.get(command)?.runs[node]?.state;
+    const record = this.#fleet.hub.hub?.commands.get(command);
+    if (record?.move !== undefined) return stateOf(record);
+    return record?.runs[node]?.state;
+  }
+
+  /** What the hub says of an attempt, unless it says more of a later one. */
+  #runState(command: string, node: string, attempt: number): State | undefined {
+    const run = this.#fleet.hub.hub?.commands.get(command)?.runs[node];
+    return run?.attempt === attempt ? run.state : undefined;
   }
 
   #watch(node: NodeSite): void {
@@ -133,8 +146,8 @@ export class Witness {
         this.#mustHave(leaf ? own : this.#up, factOf(report.subject, report), id, "its journal");
       }
     };
-    disk.onFinished = ({ id: command, state }) => {
-      this.#journalled.push({ command, node: id, state });
+    disk.onFinished = ({ id: command, attempt, state }) => {
+      this.#journalled.push({ command, node: id, attempt, state });
       this.#found(leftOf({ command, node: id }, processes.executions));
     };
     processes.onStarted = (execution) => {
@@ -163,16 +176,16 @@ export class Witness {
         return;
       }
       case "XTASK_RESULTS": {
-        const { id, node, state } = JSON.parse(decode(stored.data)) as Result;
-        this.#results.push({ command: id, node, state });
-        this.#resultsAt.set(keyOf({ command: id, node }), this.#fleet.ground.world.now);
+        const { id, node, attempt, state } = JSON.parse(decode(stored.data)) as Result;
+        this.#results.push({ command: id, node, attempt, state });
+        this.#resultsAt.set(`${id}.${node}.${attempt}`, this.#fleet.ground.world.now);
         return;
       }
       case "XTASK_LOGS": {
         const command = lastToken(stored.subject);
         if (command === node) return;
         const number = (name: string) => stored.headers[name] === undefined ? undefined : Number(stored.headers[name]);
-        const key = keyOf({ command, node });
+        const key = `${keyOf({ command, node })}.${number(HEADER.attempt)}`;
         const pieces = this.#output.get(key) ?? [];
         this.#output.set(key, pieces);
         pieces.push({
@@ -187,9 +200,9 @@ export class Witness {
   }
 
   /** Whether what an agent had in memory of a run's output may have gone with it. */
-  #agentDiedDuring({ node, startedAt, command }: Execution): boolean {
+  #agentDiedDuring({ node, startedAt, command, attempt }: Execution): boolean {
     const site = this.#fleet.nodes.find(({ id }) => id === node);
-    const result = this.#resultsAt.get(keyOf({ command, node })) ?? Infinity;
+    const result = this.#resultsAt.get(`${command}.${node}.${attempt}`) ?? Infinity;
     return site?.killedAt.some((at) => at >= startedAt && at <= result) ?? false;
   }
 }

@@ -36,6 +36,7 @@ export const WORK: Capability = defineCapability({
 /** A process of a run. */
 export interface Execution {
   readonly command: string;
+  readonly attempt: number;
   readonly node: string;
   readonly startedAt: number;
   endedAt: number | undefined;
@@ -76,9 +77,10 @@ export class Processes {
     return this.executions.filter(({ endedAt }) => endedAt === undefined);
   }
 
-  start(command: string): Execution {
+  start(command: string, attempt = 1): Execution {
     const execution: Execution = {
       command,
+      attempt,
       node: this.node,
       startedAt: this.world.now,
       endedAt: undefined,
@@ -137,12 +139,12 @@ export function simulatedHost({ processes, agent, random, graceMs, guarded }: Si
     });
   }
   return {
-    async invoke({ input, command, signal, output }: Invocation): Promise<Outcome> {
+    async invoke({ input, command, attempt, signal, kill, output }: Invocation): Promise<Outcome> {
       signal.throwIfAborted();
       const { ms, bytes, exitCode, stubbornMs } = input as Work;
       await new Promise<void>((resolve) => setTimeout(resolve, random.around(SPAWN_MS)));
       if (signal.aborted) return { error: XtaskError.from(signal.reason).toWire() };
-      const execution = processes.start(command);
+      const execution = processes.start(command, attempt);
       mine.add(execution);
       const ended = Promise.withResolvers<void>();
       const end = () => {
@@ -154,13 +156,16 @@ export function simulatedHost({ processes, agent, random, graceMs, guarded }: Si
       signal.addEventListener("abort", () => {
         world.after(Math.min(stubbornMs, graceMs), processes.system, end);
       }, { once: true });
+      kill?.addEventListener("abort", () => world.after(1, processes.system, end), { once: true });
       const pieces = Math.ceil(bytes / PIECE_BYTES);
       for (let piece = 0; piece < pieces && execution.endedAt === undefined; piece++) {
         const length = Math.min(PIECE_BYTES, bytes - execution.taken);
         const from = execution.taken;
         execution.taken += length;
         await output("out", Uint8Array.from({ length }, (_, index) => byteAt(command, from + index)));
-        if (piece < pieces - 1) await new Promise<void>((resolve) => setTimeout(resolve, random.around(ms / pieces)));
+        const { promise: next, resolve } = Promise.withResolvers<void>();
+        setTimeout(resolve, random.around(ms / pieces));
+        await Promise.race([next, ended.promise]);
       }
       await ended.promise;
       mine.delete(execution);

@@ -18,6 +18,8 @@ export class JournalDisk {
 }
 
 interface Write {
+  /** Throws where it cannot be; then nothing of the transaction is. */
+  readonly check: () => void;
   readonly apply: () => void;
   readonly resolve: () => void;
   readonly reject: (error: XtaskError) => void;
@@ -59,9 +61,9 @@ export class SimulatedJournal implements JournalPort {
   accept(accepted: Accepted): Promise<void> {
     const { runs } = this.#options.disk;
     const text = JSON.stringify(accepted);
-    return this.#write(() => {
-      if (runs.has(accepted.id)) throw new Error("UNIQUE constraint failed: runs.id");
-      runs.set(accepted.id, { accepted: text });
+    const replaces = () => accepted.attempt > 1 && runs.get(accepted.id)?.result !== undefined;
+    return this.#write(() => void runs.set(accepted.id, { accepted: text }), () => {
+      if (runs.has(accepted.id) && !replaces()) throw new Error("UNIQUE constraint failed: runs.id");
     });
   }
 
@@ -139,10 +141,10 @@ export class SimulatedJournal implements JournalPort {
     for (const report of reports) if (!disk.reports.has(report.seq)) disk.reports.set(report.seq, report);
   }
 
-  #write(apply: () => void): Promise<void> {
+  #write(apply: () => void, check = () => {}): Promise<void> {
     if (!this.#open) return Promise.reject(new XtaskError("unavailable", "The agent has stopped"));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#pending.push({ apply, resolve, reject });
+    this.#pending.push({ check, apply, resolve, reject });
     if (!this.#underway) {
       this.#underway = true;
       const { world, process, random } = this.#options;
@@ -162,10 +164,14 @@ export class SimulatedJournal implements JournalPort {
     this.#underway = false;
     const writes = this.#pending;
     this.#pending = [];
-    if (writes.length > 0 && this.#options.disk.full) {
-      this.#trouble = "database or disk is full";
+    try {
+      if (writes.length > 0 && this.#options.disk.full) throw new Error("database or disk is full");
+      for (const { check } of writes) check();
+    } catch (cause) {
+      this.#trouble = (cause as Error).message;
       return new XtaskError("exhausted", `The node's journal cannot be written: ${this.#trouble}`, {
         details: ["free some space on the node's disk"],
+        cause,
       });
     }
     for (const { apply } of writes) apply();

@@ -111,7 +111,10 @@ export class Network {
       });
       this.#connections.add(connection);
       this.#world.after(0, listener.process, () => listener.accept(connection.far));
-      this.#through(back, process, () => resolve(connection.near as End<T>));
+      this.#through(back, process, () => {
+        if (connection.near.closed) reject(new Deno.errors.ConnectionReset("Connection reset"));
+        else resolve(connection.near as End<T>);
+      });
     };
     this.#through(there, this.#world.outside, knock);
     return promise;
