@@ -28,7 +28,8 @@ export const SCENARIOS: readonly Scenario[] = [
         `${FAULTS}/agent_killed_test.ts`,
         "what a killed agent was running ends at once, is told as interrupted when it is back, and runs nothing twice",
       ],
-      [`${FAULTS}/crash_points_test.ts`, "an agent that dies at any point of a command's life"],
+      [`${FAULTS}/crash_points_client_test.ts`, "an agent that dies at any point of a command's life, as a client"],
+      [`${FAULTS}/crash_points_leaf_test.ts`, "an agent that dies at any point of a command's life, as a leaf node"],
     ],
     but: "nothing is tried again by itself: asking again is the asker's decision",
   },
@@ -138,7 +139,7 @@ export const SCENARIOS: readonly Scenario[] = [
       ],
       [
         "lib/agent/runs_test.ts",
-        "a disk that refuses: new work is refused, nothing starts, and the same id is taken once it is mended",
+        "a disk that refuses: new work is refused however often it is asked, nothing starts, and results wait for it to be mended",
       ],
       ["lib/agent/outbox_test.ts", "a disk that refuses costs output, is told once, and never a fact that was taken"],
     ],

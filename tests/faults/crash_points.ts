@@ -69,19 +69,16 @@ tasks:
 `;
 const OUTPUT = Array.from({ length: LINES }, (_, index) => `${index + 1}\n`).join("");
 
-for (const mode of ["client", "leaf"] as const) {
-  Deno.test(`an agent that dies at any point of a command's life, as ${mode}`, {
-    ignore: Deno.build.os !== "linux",
-  }, async (t) => {
-    await using fleet = await startFleet({ nodes: [] });
-    await using stack = new AsyncDisposableStack();
-    const ground = await prepare(fleet, stack, mode);
-    const points = POINTS.filter(({ leaf }) => mode === "leaf" || !leaf);
-    for (const point of points) {
-      await t.step(`${point.when} ${point.place}`, () => diesAt(ground, point));
-    }
-    await t.step("leaves nothing that waits", () => leavesNothing(ground));
-  });
+/** Kills an agent at each of its points, in order, and looks at what the next one makes of it. */
+export async function diesAtEachPoint(t: Deno.TestContext, mode: "client" | "leaf"): Promise<void> {
+  await using fleet = await startFleet({ nodes: [] });
+  await using stack = new AsyncDisposableStack();
+  const ground = await prepare(fleet, stack, mode);
+  const points = POINTS.filter(({ leaf }) => mode === "leaf" || !leaf);
+  for (const point of points) {
+    await t.step(`${point.when} ${point.place}`, () => diesAt(ground, point));
+  }
+  await t.step("leaves nothing that waits", () => leavesNothing(ground));
 }
 
 interface Ground {
