@@ -136,10 +136,10 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
       ...(certificate === undefined ? {} : { tls: certificate }),
       config: hubConfig(`${folder}/nats`, keyring.trust),
       probe: (url, within) => probe(keyring.projects[0], { servers: url, ...tls, signal: within }),
-      onChange: ({ state, reason }) => {
+      onChange: ({ state, reason, died }) => {
         log("server", state === "died" ? "error" : "info", reason);
         if (state !== "restarted") return;
-        told = alert(`nats-server died and was started again: ${reason}`).catch((error) =>
+        told = alert(`nats-server died and was started again: ${died}`).catch((error) =>
           log("hub", "error", `the alert is lost: ${(error as Error).message}`)
         );
       },

@@ -3,7 +3,7 @@ import { XtaskError } from "../protocol/error.ts";
 import { pause } from "../os/pause.ts";
 import { endProcesses, MARK } from "../os/processes.ts";
 import { writeSecretFile } from "../os/secret_file.ts";
-import { AUTHORIZATION } from "./server_config.ts";
+import { FOR_LEAF_NODES } from "./server_config.ts";
 import { watchStore } from "./store_watch.ts";
 
 /** Options of {@linkcode startServer}. */
@@ -23,10 +23,18 @@ export interface ServerOptions {
   readonly config: Record<string, unknown>;
   /** Whether the server answers as it should; rejects while it does not. */
   readonly probe: (url: string, signal: AbortSignal) => Promise<void>;
-  /** Hears that the server died and that it is back. */
-  readonly onChange: (change: { readonly state: "died" | "restarted"; readonly reason: string }) => void;
+  /** Hears that the server died, and that it is back. */
+  readonly onChange: (change: ServerChange) => void;
   /** Hears why its store cannot be written; undefined when the server has been started anew for that. */
   readonly onStore: (trouble: string | undefined) => void;
+}
+
+/** What happened to a server. */
+export interface ServerChange {
+  readonly state: "died" | "restarted";
+  readonly reason: string;
+  /** Why the one before it ended, where it was started again. */
+  readonly died?: string;
 }
 
 /** A running server. Disposing it stops it. */
@@ -91,7 +99,7 @@ export async function startServer(options: ServerOptions, signal?: AbortSignal):
         }
       }
       options.onStore(undefined);
-      onChange({ state: "restarted", reason });
+      onChange({ state: "restarted", reason: "nats-server serves again", died: reason });
     }
   })();
   supervised.catch(failure.reject);
@@ -239,16 +247,9 @@ function configOf({ home, host, leafPort, tls, config }: ServerOptions, wanted: 
     ports_file_dir: `${home}/ports`,
     ...secured,
     ...config,
-    // Not advertised: a leaf must keep to the address it was given, which may be a proxy's.
-    ...(leafPort === undefined ? {} : {
-      leafnodes: {
-        host,
-        port: free(wanted.leafPort ?? leafPort),
-        no_advertise: true,
-        authorization: AUTHORIZATION,
-        ...secured,
-      },
-    }),
+    ...(leafPort === undefined
+      ? {}
+      : { leafnodes: { host, port: free(wanted.leafPort ?? leafPort), ...FOR_LEAF_NODES, ...secured } }),
   };
   return JSON.stringify(whole, undefined, 2);
 }

@@ -11,7 +11,16 @@ export const PROJECT_BYTES = { file: 48 * GIB, memory: 64 * MIB };
  * A machine that a thousand nodes come back to at once is slow to let them in. Whoever is sent away for that comes again, so that
  * the default of two seconds makes more of what there is too much of.
  */
-export const AUTHORIZATION = { timeout: 20 };
+const AUTHORIZATION = { timeout: 20 };
+
+/** How a hub takes leaf nodes, beside where. */
+export const FOR_LEAF_NODES = {
+  // A leaf must keep to the address it was given, which may be a proxy's.
+  no_advertise: true,
+  authorization: AUTHORIZATION,
+  // For each link that is slow, a busy hub would keep some 10 MB of buffers to compress with: 12 GB for a thousand.
+  compression: "off",
+};
 
 /** What the hub's server and each server of a hub's cluster are told alike: an account for each project, and a store. */
 export function hubServerConfig({ operatorJwt, systemAccount, accounts }: ServerTrust) {
@@ -51,8 +60,7 @@ export function hubConfig(home: string, trust: ServerTrust) {
 export function clusterConfigText(trust: ServerTrust, leafPort: number): string {
   const settings = {
     ...hubServerConfig(trust),
-    // Not advertised: a leaf must keep to the addresses it was given, which may be a proxy's.
-    leafnodes: { port: leafPort, no_advertise: true, authorization: AUTHORIZATION },
+    leafnodes: { port: leafPort, ...FOR_LEAF_NODES },
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name}: ${JSON.stringify(value, undefined, 2)}`);
   return [
