@@ -43,6 +43,8 @@ export class Schedules implements AsyncDisposable {
   #kept: ReadonlyMap<string, Kept>;
   #changed = new AbortController();
   #running: Promise<void> | undefined;
+  /** One change after the other: each is made of what the one before has left. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: SchedulesOptions) {
     this.#options = options;
@@ -71,11 +73,6 @@ export class Schedules implements AsyncDisposable {
     const { now, log } = this.#options;
     const zone = asked.zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
     assertTimes({ ...asked, zone }, now());
-    if (!this.#kept.has(asked.name) && this.#kept.size >= SCHEDULES_MAX) {
-      throw new XtaskError("exhausted", `A node holds at most ${SCHEDULES_MAX} schedules`, {
-        details: ["take one away: xtask schedules rm NAME --on ID", "or let one task do several things"],
-      });
-    }
     const kept: Kept = {
       ...asked,
       id: id ?? newCommandId(now()),
@@ -83,7 +80,14 @@ export class Schedules implements AsyncDisposable {
       ...(by === undefined ? {} : { by }),
       after: now(),
     };
-    await this.#keep(new Map([...this.#kept, [kept.name, timed(kept)]]));
+    await this.#change((all) => {
+      if (!all.has(kept.name) && all.size >= SCHEDULES_MAX) {
+        throw new XtaskError("exhausted", `A node holds at most ${SCHEDULES_MAX} schedules`, {
+          details: ["take one away: xtask schedules rm NAME --on ID", "or let one task do several things"],
+        });
+      }
+      return new Map([...all, [kept.name, timed(kept)]]);
+    });
     log("info", `schedule ${kept.name} (${kept.cron}, ${zone}) set${by === undefined ? "" : ` by ${by.user}`}`);
   }
 
@@ -94,7 +98,7 @@ export class Schedules implements AsyncDisposable {
         details: [this.#kept.size === 0 ? "it has none" : `it has ${[...this.#kept.keys()].join(", ")}`],
       });
     }
-    await this.#keep(new Map([...this.#kept].filter(([other]) => other !== name)));
+    await this.#change((all) => new Map([...all].filter(([other]) => other !== name)));
     this.#options.log("info", `schedule ${name} removed`);
   }
 
@@ -107,6 +111,8 @@ export class Schedules implements AsyncDisposable {
   async #run(): Promise<void> {
     const { now, log } = this.#options;
     while (!this.#stop.signal.aborted) {
+      // What changes from here on is looked at before the next rest.
+      const changed = this.#changed.signal;
       let again = LOOK_MS;
       for (const { name } of this.all) {
         const kept = this.#kept.get(name);
@@ -119,7 +125,7 @@ export class Schedules implements AsyncDisposable {
           log("warn", `schedule ${name}: ${(error as Error).message}`);
         }
       }
-      await pause(Math.max(1, again), this.#changed.signal);
+      await pause(Math.max(1, again), changed);
     }
   }
 
@@ -145,11 +151,10 @@ export class Schedules implements AsyncDisposable {
         return false;
       });
     }
-    // Somebody may have set it anew, or taken it away, meanwhile.
-    if (this.#kept.get(kept.name) !== kept) return now();
     const done = timed({ ...kept, after: due.at, lastAt: at, ...(given ? { lastCommand: command } : {}) });
-    await this.#keep(new Map([...this.#kept, [kept.name, done]]));
-    return nextAfter(done, done.after) ?? Infinity;
+    // Somebody may have set it anew, or taken it away, meanwhile.
+    await this.#change((all) => all.get(kept.name) === kept ? new Map([...all, [kept.name, done]]) : all);
+    return now();
   }
 
   /** @throws {XtaskError} What anybody else who asked for it now would be told */
@@ -166,12 +171,17 @@ export class Schedules implements AsyncDisposable {
     await runs.submit({ ...given, schedule: name, ...(by === undefined ? {} : { by }) });
   }
 
-  async #keep(kept: ReadonlyMap<string, Kept>): Promise<void> {
-    await this.#options.journal.setSetting(SETTING, JSON.stringify([...kept.values()]));
-    this.#kept = kept;
-    this.#changed.abort();
-    if (!this.#stop.signal.aborted) this.#changed = new AbortController();
-    this.#options.onChange();
+  async #change(change: (kept: ReadonlyMap<string, Kept>) => ReadonlyMap<string, Kept>): Promise<void> {
+    const turn = this.#turn.then(async () => {
+      const kept = change(this.#kept);
+      await this.#options.journal.setSetting(SETTING, JSON.stringify([...kept.values()]));
+      this.#kept = kept;
+      this.#changed.abort();
+      if (!this.#stop.signal.aborted) this.#changed = new AbortController();
+      this.#options.onChange();
+    });
+    this.#turn = turn.catch(() => {});
+    await turn;
   }
 }
 

@@ -9,11 +9,10 @@ import { Journal } from "../journal.ts";
 import type { Command } from "../runs.ts";
 import { Schedules } from "./schedules.ts";
 
-const T0 = Date.parse("2026-01-10T11:59:59.700Z");
 const NOON = Date.parse("2026-01-10T12:00:00Z");
 const ID = "01JAAAAAAA0123456789ABCDEF";
 
-/** Schedules with a clock that begins shortly before noon, and what they asked for. */
+/** Schedules with a clock that stands where it is set, at first just before noon, and what they asked for. */
 class Ground implements AsyncDisposable {
   readonly asked: Command[] = [];
   readonly lines: string[] = [];
@@ -22,18 +21,11 @@ class Ground implements AsyncDisposable {
   ids: string[] = [];
   refused: XtaskError | undefined;
   refusing: string | undefined;
-  #start = performance.now();
-  #base = T0;
+  clock = NOON - 50;
 
   constructor(journal = new Journal(":memory:")) {
     this.journal = journal;
     this.schedules = this.open();
-  }
-
-  readonly now = () => this.#base + performance.now() - this.#start;
-
-  setClock(at: number): void {
-    [this.#base, this.#start] = [at, performance.now()];
   }
 
   open(): Schedules {
@@ -50,7 +42,7 @@ class Ground implements AsyncDisposable {
       runs,
       capabilities: new Map([["silent", silent]]),
       refusing: () => this.refusing,
-      now: this.now,
+      now: () => this.clock,
       onChange: () => {},
       log: (level, message) => void this.lines.push(`${level} ${message}`),
     });
@@ -79,6 +71,8 @@ Deno.test("a schedule gives its command when its time comes, under the id of tha
   await using ground = new Ground();
   ground.schedules.begin();
   await ground.schedules.set(input(), { user: "olga", proven: true });
+  assert.equal(ground.schedules.all[0]?.nextAt, "2026-01-10T12:00:00.000Z");
+  ground.clock = NOON;
   await until("the command", () => ground.asked.length === 1);
   const [command] = ground.asked;
   assert.equal(command?.id, commandAt(ID, NOON));
@@ -91,7 +85,7 @@ Deno.test("a time that passes while the agent does not run is skipped and told, 
   await using ground = new Ground();
   await ground.schedules.set(input(), undefined);
   await ground.schedules.set(input({ name: "catches-up", missed: "run" }), undefined);
-  ground.setClock(NOON + 50 * 60 * 60_000);
+  ground.clock = NOON + 50 * 60 * 60_000;
   await ground.restart();
   await until("both to be looked at", () => ground.schedules.all.every(({ lastAt }) => lastAt !== undefined));
   assert.deepEqual(ground.asked.map(({ id, schedule }) => [id, schedule]), [
@@ -105,13 +99,17 @@ Deno.test("a time is skipped while the run before goes on, and where the node ta
   const minutely = input({ cron: "* * * * *" });
   await ground.schedules.set(minutely, undefined);
   ground.schedules.begin();
+  ground.clock = NOON;
   await until("the first", () => ground.schedules.all[0]?.lastCommand !== undefined);
   ground.ids.push(commandAt(ID, NOON));
   const next = async (word: string) => {
-    ground.setClock(Date.parse(ground.schedules.all[0]?.nextAt ?? "") - 100);
+    const noon = () => ground.schedules.all.find(({ name }) => name === "noon");
+    const { nextAt = "" } = noon() ?? {};
+    ground.clock = Date.parse(nextAt);
     // Whoever sets the clock wakes nobody; setting another schedule does.
     await ground.schedules.set(input({ name: "other", cron: "0 0 1 1 *" }), undefined);
-    await until(word, () => ground.lines.some((line) => line.includes(word)));
+    await until(word, () => noon()?.lastAt === nextAt);
+    assert.ok(ground.lines.some((line) => line.includes(word)), ground.lines.join("\n"));
   };
   await next("still runs");
   ground.ids.pop();
