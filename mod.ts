@@ -11,8 +11,9 @@
  *
  * @module
  */
-export { connect, type Connection, type RunOptions } from "./lib/client/connect.ts";
+export { connect, type Connection, type RunOptions, type RunOptionsAnywhere } from "./lib/client/connect.ts";
 export type { FollowEvent, LogEvent } from "./lib/client/follow.ts";
+export type { MovingEvent } from "./lib/client/follow_moving.ts";
 export { type Capability, defineCapability, type RunContext, type Verb, verb } from "./lib/capability/define.ts";
 export { ERROR_CODES, type ErrorCode, WireError, XtaskError } from "./lib/protocol/error.ts";
 export { Alert, Event } from "./lib/protocol/event.ts";

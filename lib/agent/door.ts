@@ -164,6 +164,9 @@ async function command(
     throw new XtaskError("invalid", `${capability.name}.${name} only looks, and need not move: ask a node itself`);
   }
   const keep = message.header(HEADER.keep);
+  if (lease !== undefined && keep !== undefined) {
+    throw new XtaskError("invalid", "What may move must end where its agent does, so it cannot be kept");
+  }
   const by = byOf(author, message);
   const taken = await options.runs.submit({
     ...(id === undefined ? {} : { id: parse(CommandId, id, `header ${HEADER.commandId}`) }),

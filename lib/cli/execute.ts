@@ -2,16 +2,16 @@
 import type { Capability } from "../capability/define.ts";
 import { runHere } from "../capability/here.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
-import { deadlineOf, type Typed } from "../words/placement.ts";
+import { assertPlacement, deadlineOf, type Typed } from "../words/placement.ts";
 import type { Shell } from "./shell.ts";
 
 /** Runs it and sets the exit code. */
 export async function execute(shell: Shell, typed: Typed): Promise<void> {
-  const { on, any } = typed.placement;
-  if (on !== undefined && any !== undefined) {
-    throw new XtaskError("invalid", "--on and --any exclude each other", {
-      details: ["--on runs on every node that matches, --any on the best one"],
-    });
+  const { on, any, move } = typed.placement;
+  assertPlacement(typed.placement, typed.capability.verbs[typed.verb]?.effect ?? "change");
+  if (move) {
+    const { executeMoving }: typeof import("./moving.ts") = await import("./moving.ts" as string);
+    return await executeMoving(shell, typed);
   }
   if (on === undefined && any === undefined) return await executeHere(shell, typed);
   const { executeThere }: typeof import("./there.ts") = await import("./there.ts" as string);

@@ -2,6 +2,7 @@
 import type { FollowEvent } from "../client/follow.ts";
 import { ERROR_CODES, type XtaskError } from "../protocol/error.ts";
 import type { Result } from "../protocol/run.ts";
+import type { TerminalState } from "../protocol/state.ts";
 import { LineWriter } from "./lines.ts";
 import type { Shell } from "./shell.ts";
 import { duration, nodeStyle, stateStyle, styled, table } from "./terminal.ts";
@@ -20,8 +21,8 @@ export interface Report {
   event(event: FollowEvent): void;
   /** A result that came whole, with its output in it. */
   whole(result: Result): void;
-  /** A node did not take the command. */
-  failed(node: string, error: XtaskError): void;
+  /** A node did not take the command, or it has ended on none. */
+  failed(node: string, error: XtaskError, state?: TerminalState): void;
   /** The person left before the end. */
   left(): void;
   /** Ends the report; returns the exit code. */
@@ -89,9 +90,9 @@ export function createReport(shell: Shell, { id, nodes, json }: ReportOptions): 
       log(tail, bytes - encoder.encode(tail).length);
       event({ type: "result", node: result.node, result });
     },
-    failed(node, error) {
+    failed(node, error, state = "refused") {
       failures.set(node, error);
-      if (json) emit({ type: "result", id, node, state: "refused", error: error.toWire() });
+      if (json) emit({ type: "result", id, node, state, error: error.toWire() });
     },
     left() {
       away = true;

@@ -2,18 +2,33 @@
 import { XtaskError } from "../protocol/error.ts";
 import type { NodeRecord } from "../protocol/node.ts";
 import { isUnended, type Result } from "../protocol/run.ts";
-import { connectFleet, type FleetOptions } from "./fleet.ts";
-import type { FollowEvent } from "./follow.ts";
+import { connectFleet, type Fleet, type FleetOptions } from "./fleet.ts";
+import type { MovingEvent } from "./follow_moving.ts";
+import { placeOn } from "./place.ts";
 
 /** Where and how a verb runs. */
-export interface RunOptions {
-  /** Which nodes: `all`, an id, or terms such as `os=linux,has=docker`. */
-  readonly on: string;
+export type RunOptions =
+  & RunOptionsAnywhere
+  & (
+    | {
+      /** Which nodes: `all`, an id, or terms such as `os=linux,has=docker`. */
+      readonly on: string;
+    }
+    | {
+      /** The best one of these nodes. */
+      readonly any: string;
+      /** Where that node is lost, the hub starts it on another one. It waits until one has room. @default {false} */
+      readonly move?: boolean;
+    }
+  );
+
+/** How a verb runs, wherever that is. */
+export interface RunOptionsAnywhere {
   /** The command's id; the same id runs once, however often it is asked. @default a new one */
   readonly id?: string;
   readonly deadline?: Date;
   /** Hears output and everything else, as it happens. */
-  readonly onEvent?: (event: FollowEvent) => void;
+  readonly onEvent?: (event: MovingEvent) => void;
   /** Stops following, and rejects; the runs go on. */
   readonly signal?: AbortSignal;
 }
@@ -23,9 +38,11 @@ export interface Connection extends AsyncDisposable {
   /** The nodes that a selector means, those that are away included. */
   nodes(select?: string): Promise<NodeRecord[]>;
   /**
-   * Asks a verb (`task.run`) of every node that `on` selects, and resolves to their results when all have ended.
+   * Asks a verb (`task.run`) of every node that `on` selects, or of the best one that `any` does, and resolves to their results
+   * when all have ended.
    *
-   * @throws {XtaskError} `not_found` where no node matches, and the first refusal where a node does not take the command
+   * @throws {XtaskError} `not_found` where no node matches, and the first refusal where a node does not take the command; of
+   * one that may move, why it ended on no node
    */
   run(verb: `${string}.${string}`, input: unknown, options: RunOptions): Promise<Result[]>;
 }
@@ -39,17 +56,24 @@ export async function connect(options: FleetOptions): Promise<Connection> {
   const fleet = await connectFleet(options);
   return {
     nodes: (select) => fleet.nodes(select),
-    async run(name, input, { on, id, deadline, onEvent, signal }) {
+    async run(name, input, options) {
+      const { id, deadline, onEvent, signal } = options;
       const [capability = "", verb = ""] = name.split(".");
-      const nodes = (await fleet.nodes(on)).filter(({ state }) => state !== "offline").map((node) => node.id);
-      if (nodes.length === 0) throw new XtaskError("not_found", `No node that is there matches '${on}'`);
-      const asked = await fleet.ask({
-        capability,
-        verb,
-        input,
-        nodes,
+      const what = {
+        ...{ capability, verb, input },
         ...(id === undefined ? {} : { id }),
         ...(deadline === undefined ? {} : { deadline }),
+      };
+      if ("any" in options && options.move) return [await runMoving(fleet, { ...what, any: options.any }, options)];
+      const nodes = "any" in options
+        ? (await placeOn(fleet, capability, { any: options.any })).nodes
+        : (await fleet.nodes(options.on)).filter(({ state }) => state !== "offline").map((node) => node.id);
+      if (nodes.length === 0 && "on" in options) {
+        throw new XtaskError("not_found", `No node that is there matches '${options.on}'`);
+      }
+      const asked = await fleet.ask({
+        ...what,
+        nodes,
         ...(onEvent === undefined ? {} : { waitMs: 0 }),
       });
       const results: Result[] = [];
@@ -69,4 +93,20 @@ export async function connect(options: FleetOptions): Promise<Connection> {
     },
     [Symbol.asyncDispose]: () => fleet[Symbol.asyncDispose](),
   };
+}
+
+/** Has the hub place it, and resolves to the result that counts. */
+async function runMoving(
+  fleet: Fleet,
+  asked: Parameters<Fleet["submit"]>[0],
+  { onEvent, signal }: RunOptionsAnywhere,
+): Promise<Result> {
+  const { id } = await fleet.submit(asked);
+  for await (const event of fleet.followMoving(id, signal)) {
+    onEvent?.(event);
+    if (event.type === "result") return event.result;
+    if (event.type === "ended") throw event.error;
+  }
+  signal?.throwIfAborted();
+  throw new XtaskError("internal", `${id} ended without a result`);
 }

@@ -6,10 +6,12 @@ import { isId, newCommandId } from "../protocol/id.ts";
 import { NodeRecord } from "../protocol/node.ts";
 import { parseJson, type Schema } from "../protocol/parse.ts";
 import { Queued } from "../protocol/queue.ts";
-import { HEADER, Reply } from "../protocol/run.ts";
+import { Submitted } from "../protocol/moving.ts";
+import { CommandRecord, HEADER, Reply } from "../protocol/run.ts";
 import { selectsOneNode } from "../protocol/selector.ts";
 import { commandSubject, DISCOVER, hubSubject } from "../protocol/subjects.ts";
 import { follow, type FollowEvent } from "./follow.ts";
+import { followMoving, type MovingEvent } from "./follow_moving.ts";
 import { listedNodes } from "./listed_nodes.ts";
 import { silentNode } from "./silent_node.ts";
 
@@ -63,6 +65,14 @@ export interface Fleet extends AsyncDisposable {
    * @throws {XtaskError} `invalid`, `exhausted` where too many wait already, `unavailable`
    */
   queue(ask: Omit<Ask, "waitMs">): Promise<Queued>;
+  /**
+   * Has the hub run a command on the best node that a selector means, and on another one where that is lost.
+   *
+   * @throws {XtaskError} `invalid`, `conflict` for an id that meant something else, `exhausted`, `unavailable`
+   */
+  submit(ask: Omit<Ask, "waitMs" | "keep" | "nodes"> & { readonly any: string }): Promise<Submitted>;
+  /** What happens to a command that was submitted, until it has ended. */
+  followMoving(id: string, signal?: AbortSignal): AsyncIterable<MovingEvent>;
   /** What happens to a command, until every node's run has ended and all its output has come. */
   follow(id: string, nodes: readonly string[], signal?: AbortSignal): AsyncIterable<FollowEvent>;
   /** Asks the hub. */
@@ -107,6 +117,15 @@ export async function connectFleet(options: FleetOptions): Promise<Fleet> {
     },
     queue: ({ id = newCommandId(), deadline, ...ask }) =>
       hub("command", "queue", { id, ...ask, ...(deadline && { deadline: deadline.toISOString() }) }, Queued),
+    submit: ({ id = newCommandId(), deadline, ...ask }) =>
+      hub(
+        "command",
+        "submit",
+        { id, ...ask, move: true, ...(deadline && { deadline: deadline.toISOString() }) },
+        Submitted,
+      ),
+    followMoving: (id, signal) =>
+      followMoving(bus, { id, show: () => hub("command", "show", { id }, CommandRecord) }, signal),
     follow: (id, nodes, signal) => follow(bus, id, nodes, signal),
     [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
   };

@@ -49,12 +49,17 @@ const ASK_MS = 3_000;
 /** After a result its last output is on its way: it left the node first. This long without any, and the result stands. */
 const LAST_OUTPUT_MS = 3_000;
 
-/** See {@linkcode FollowEvent}. Ends when every run has ended and its output has come, or the signal fires. */
+/**
+ * See {@linkcode FollowEvent}. Ends when every run has ended and its output has come, or the signal fires.
+ *
+ * @param attempt The only one that is meant, of a command that may move: it may have begun already
+ */
 export async function* follow(
   bus: Bus,
   id: string,
   nodes: readonly string[],
   signal?: AbortSignal,
+  attempt?: number,
 ): AsyncIterable<FollowEvent> {
   const stop = new AbortController();
   const within = signal === undefined ? stop.signal : AbortSignal.any([stop.signal, signal]);
@@ -79,6 +84,7 @@ export async function* follow(
   const heard = async (result: Result) => {
     const standing = standings.get(result.node);
     if (standing === undefined || standing.result !== undefined) return;
+    if (attempt !== undefined && result.attempt !== attempt) return;
     standing.result = result;
     standing.total = result.output.bytes;
     const rest = restOf(result, standing.bytes);
@@ -118,9 +124,11 @@ export async function* follow(
       if (lastToken(message.header("Nats-Subject") ?? "") === result.node) return heard(result);
     },
   );
-  const reading = readLogs(bus, id, standings, say, settle, within);
+  const isMeant = (message: StreamMessage) =>
+    attempt === undefined || Number(message.header(HEADER.attempt) ?? 1) === attempt;
+  const reading = readLogs(bus, id, standings, isMeant, say, settle, within);
   const watching = watchLink(bus, say, within);
-  const asking = askAround(bus, id, standings, heard, say, within);
+  const asking = askAround(bus, id, standings, heard, say, within, attempt === undefined ? ASK_MS : 0);
   const abandon = () => void writer.close().catch(() => {});
   signal?.addEventListener("abort", abandon, { once: true });
   if (nodes.length === 0 || signal?.aborted) abandon();
@@ -145,6 +153,7 @@ async function readLogs(
   bus: Bus,
   id: string,
   standings: Map<string, Standing>,
+  isMeant: (message: StreamMessage) => boolean,
   say: (event: FollowEvent) => Promise<void>,
   settle: (node: string, standing: Standing) => Promise<void>,
   signal: AbortSignal,
@@ -162,7 +171,7 @@ async function readLogs(
         from = message.sequence + 1;
         const node = message.subject.split(".")[2] ?? "";
         const standing = standings.get(node);
-        if (standing === undefined) continue;
+        if (standing === undefined || !isMeant(message)) continue;
         for (const event of logEvents(node, message, standing)) await say(event);
         await settle(node, standing);
       }
@@ -218,9 +227,10 @@ async function askAround(
   heard: (result: Result) => Promise<void>,
   say: (event: FollowEvent) => Promise<void>,
   signal: AbortSignal,
+  firstMs: number,
 ): Promise<void> {
-  while (!signal.aborted) {
-    await pause(ASK_MS, signal);
+  for (let pauseMs = firstMs; !signal.aborted; pauseMs = ASK_MS) {
+    await pause(pauseMs, signal);
     await bus.whenUp(signal).catch(() => {});
     for (const [node, standing] of standings) {
       if (signal.aborted || standing.result !== undefined) continue;
@@ -255,8 +265,10 @@ export async function* storedLogs(
   const options = { subjects, from: "first" as const, ...(signal === undefined ? {} : { signal }) };
   for await (const message of readStream(bus, STREAM.logs, options)) {
     const author = message.subject.split(".")[2] ?? "";
-    const standing = standings.get(author) ?? { bytes: 0, total: undefined };
-    standings.set(author, standing);
+    // Each attempt has output of its own.
+    const run = `${author}.${message.header(HEADER.attempt) ?? 1}`;
+    const standing = standings.get(run) ?? { bytes: 0, total: undefined };
+    standings.set(run, standing);
     yield* logEvents(author, message, standing);
   }
 }

@@ -7,6 +7,8 @@ import { WireError, XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
 import { parse } from "../protocol/parse.ts";
 import { Result } from "../protocol/run.ts";
+import { STATES } from "../protocol/state.ts";
+import { assertPlacement } from "../words/placement.ts";
 
 /** What is asked, and of whom. */
 export interface Wish {
@@ -23,6 +25,8 @@ export interface Wish {
   readonly queue?: boolean | undefined;
   /** Its runs may outlive their agents. @default {false} */
   readonly keep?: boolean | undefined;
+  /** With `any`: on another node where that one is lost. @default {false} */
+  readonly move?: boolean | undefined;
   /** How long each node holds its answer back for a result, in ms. @default {0} */
   readonly waitMs?: number;
 }
@@ -37,6 +41,8 @@ export const Taken = v.object({
   /** Those of them that it waits for at the hub. */
   queued: v.array(v.string()),
   refused: v.array(v.object({ node: v.string(), error: WireError })),
+  /** Where it may move: how it stands, and the node that has it. */
+  moving: v.optional(v.object({ state: v.picklist(STATES), node: v.optional(v.string()), attempt: v.number() })),
   /** Of the runs that ended within the wait, where there was one. */
   results: v.optional(v.array(Result)),
 });
@@ -50,17 +56,16 @@ export type Taken = v.InferOutput<typeof Taken>;
  * refusal where no node took it
  */
 export async function askFor(fleet: Fleet, wish: Wish): Promise<Taken> {
-  const { capability, verb, input, on, any, id = newCommandId(), deadline, queue = false, keep = false, waitMs = 0 } =
-    wish;
+  const { capability, verb, input, on, any, move = false, deadline, queue = false, keep = false, waitMs = 0 } = wish;
+  const id = wish.id ?? newCommandId();
   const definition = Object.hasOwn(capability.verbs, verb) ? capability.verbs[verb] : undefined;
   if (definition === undefined) {
     throw new XtaskError("not_found", `${capability.name} has no verb '${verb}'`, {
       details: [`it has ${Object.keys(capability.verbs).join(", ")}`],
     });
   }
+  assertPlacement(wish, definition.effect);
   parse(definition.input, input, `input of ${capability.name}.${verb}`);
-  const place = { ...wanted(await onlyNode(fleet, on, any), any), queue };
-  const { nodes, offline } = await placeOn(fleet, capability.name, place);
   const asked = {
     capability: capability.name,
     ...wireForm(definition, verb, input),
@@ -68,6 +73,9 @@ export async function askFor(fleet: Fleet, wish: Wish): Promise<Taken> {
     ...(deadline === undefined ? {} : { deadline }),
     ...(keep ? { keep } : {}),
   };
+  if (move && any !== undefined) return await submitFor(fleet, { ...asked, any }, waitMs);
+  const place = { ...wanted(await onlyNode(fleet, on, any), any), queue };
+  const { nodes, offline } = await placeOn(fleet, capability.name, place);
   const queued = queue && offline.length > 0 ? (await fleet.queue({ ...asked, nodes: offline })).nodes : [];
   const { answers } = await fleet.ask({ ...asked, nodes, waitMs });
   const refused = answers.flatMap(({ node, error }) => error === undefined ? [] : [{ node, error }]);
@@ -84,13 +92,28 @@ export async function askFor(fleet: Fleet, wish: Wish): Promise<Taken> {
   };
 }
 
+/** Has the hub place it. Waits for its outcome as long as is wanted. */
+async function submitFor(fleet: Fleet, asked: Parameters<Fleet["submit"]>[0], waitMs: number): Promise<Taken> {
+  const { id, state, node, attempt } = await fleet.submit(asked);
+  const taken: Taken = { id, nodes: node === undefined ? [] : [node], offline: [], queued: [], refused: [] };
+  const standing = (more: Taken["moving"]) => ({ ...taken, moving: more });
+  if (waitMs === 0) return standing({ state, ...(node === undefined ? {} : { node }), attempt });
+  let moving: NonNullable<Taken["moving"]> = { state, ...(node === undefined ? {} : { node }), attempt };
+  const results: Result[] = [];
+  for await (const event of fleet.followMoving(id, AbortSignal.timeout(waitMs))) {
+    if (event.type === "placed") moving = { state: "accepted", node: event.node, attempt: event.attempt };
+    else if (event.type === "moving") moving = { state: "queued", attempt: event.attempt };
+    else if (event.type === "ended") moving = { ...moving, state: event.state };
+    else if (event.type === "result") {
+      results.push(event.result);
+      moving = { ...moving, state: event.result.state };
+    }
+  }
+  return { ...standing(moving), nodes: moving.node === undefined ? [] : [moving.node], results };
+}
+
 /** Where nothing is said of where, a fleet of one node leaves no doubt. */
 async function onlyNode(fleet: Fleet, on: string | undefined, any: string | undefined): Promise<string | undefined> {
-  if (on !== undefined && any !== undefined) {
-    throw new XtaskError("invalid", "--on and --any exclude each other", {
-      details: ["--on runs on every node that matches, --any on the best one"],
-    });
-  }
   if (on !== undefined || any !== undefined) return on;
   const online = (await fleet.nodes()).filter(({ state }) => state !== "offline");
   if (online.length === 1) return online[0]?.id;

@@ -4,6 +4,7 @@ import { XtaskError } from "../protocol/error.ts";
 import type { NodeRecord } from "../protocol/node.ts";
 import { parseSelector } from "../protocol/selector.ts";
 import { readWords, type Suggestion, suggestWords } from "../words/read_words.ts";
+import { assertPlacement } from "../words/placement.ts";
 import { splitWords } from "../words/split.ts";
 import type { HttpEnv } from "./context.ts";
 import { lineOf } from "./line.ts";
@@ -106,7 +107,9 @@ const nothing = (text: string): Meant => ({ text, nodes: [], others: [], more: 0
 async function meaningOf(line: string, nodes: readonly NodeRecord[]): Promise<Meant> {
   try {
     if (splitWords(line).length === 0) return nothing("");
-    const { capability: { name: capability }, verb, placement: { on, any, queue = false } } = await readWords(line);
+    const { capability: { name: capability, verbs }, verb, placement } = await readWords(line);
+    const { on, any, queue = false } = placement;
+    assertPlacement(placement, verbs[verb]?.effect ?? "change");
     const what = `${capability} ${verb}`;
     const select = on ?? any ?? "all";
     const meant = meantBy({ capability, select, best: any !== undefined, queue }, nodes);

@@ -103,6 +103,8 @@ export const LOGS_ANY = subject("logs", ">");
 export const eventSubject = (project: string, type: string): string => subject("events", project, type);
 /** `xtask.events.{project}.*` */
 export const eventsOf = (project: string): string => subject("events", project, "*");
+/** `xtask.events.*.*`: those of the project that a credential is for. */
+export const EVENTS_ANY = subject("events", "*", "*");
 /** `xtask.alerts.*` */
 export const ALERTS_ANY = subject("alerts", "*");
 

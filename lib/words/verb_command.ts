@@ -42,6 +42,12 @@ const PLACEMENT_FLAGS = {
     withNegated: false,
     brief: "Let it outlive the node's agent, which takes it over again when it is back",
   },
+  move: {
+    kind: "boolean",
+    default: false,
+    withNegated: false,
+    brief: "With --any: where its node is lost, start it on another one",
+  },
   detach: { kind: "boolean", default: false, withNegated: false, brief: "Print the command's id and leave it running" },
   deadline: {
     kind: "parsed",

@@ -9,6 +9,8 @@ export interface Written {
   readonly input: Readonly<Record<string, unknown>>;
   /** Where, as a selector. */
   readonly on?: string;
+  /** In place of that, as a selector: it runs on one of those, and may move. */
+  readonly moveAmong?: string;
 }
 
 /**
@@ -26,7 +28,7 @@ export interface Written {
  * assert.equal(writeWords(asked), "task run build 'a b' --on os=linux");
  * ```
  */
-export function writeWords({ capability, verb: name, input, on }: Written): string | undefined {
+export function writeWords({ capability, verb: name, input, on, moveAmong }: Written): string | undefined {
   const verb = Object.hasOwn(capability.verbs, name) ? capability.verbs[name] : undefined;
   if (verb === undefined) return undefined;
   const fields = fieldsOf(verb.input);
@@ -36,7 +38,10 @@ export function writeWords({ capability, verb: name, input, on }: Written): stri
   const words = [...wordsOf(positional.slice(0, -1)), ...before];
   if (words.some((word) => word.startsWith("-"))) return undefined;
   const flags = fields.filter((field) => !positional.includes(field.name)).flatMap((field) => flagWords(field, input));
-  const placed = on === undefined ? [] : ["--on", on];
+  const placed = [
+    ...(on === undefined ? [] : ["--on", on]),
+    ...(moveAmong === undefined ? [] : ["--any", moveAmong, "--move"]),
+  ];
   return [capability.name, name, ...words, ...flags, ...placed, ...rest].map(quoted).join(" ");
 }
 

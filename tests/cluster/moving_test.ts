@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import type { Agent } from "../../lib/agent/agent.ts";
+import { connect } from "../../lib/client/connect.ts";
+import type { MovingEvent } from "../../lib/client/follow_moving.ts";
 import { connectFleet } from "../../lib/client/fleet.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import { lastOf, STREAM } from "../../lib/nats/streams.ts";
 import { hubSubject, inboxPrefix, leaseRenewSubject, storedResult } from "../../lib/protocol/subjects.ts";
+import { toldText } from "../counting.ts";
 import { ask, refused } from "../asking.ts";
-import { startFleet, temporaryFolder } from "../fleet.ts";
+import { startFleet, temporaryFolder, type TestFleet } from "../fleet.ts";
 import { assertApart, attemptsIn, beating, inState, letEnd, recordOf, running, submit } from "../moving.ts";
 import { until } from "../until.ts";
 
@@ -80,8 +84,7 @@ Deno.test("a node that is stopped in order hands its run back, and another one h
   const { id } = await submit(fleet, "beat");
   const first = await running(folder, 1);
   const other = first.node === "n1" ? "n2" : "n1";
-  const agent = all.node(first.node).agent as Awaited<ReturnType<typeof all.startHere>>;
-  await agent.drain(AbortSignal.abort());
+  await stop(all, first.node);
   const second = await running(folder, 2, 5_000);
   assert.equal(second.node, other);
   await letEnd(folder);
@@ -94,7 +97,57 @@ Deno.test("a node that is stopped in order hands its run back, and another one h
     "succeeded",
   ]);
   assertApart(await attemptsIn(folder));
+  const headers = { authorization: `Bearer ${all.up.token}` };
+  const { results } = await (await fetch(`${all.up.http.url}/api/v1/commands/${id}/results`, { headers })).json();
+  assert.deepEqual(
+    results.map(({ node, attempt, stale }: Record<string, unknown>) => [node, attempt, stale]),
+    [[first.node, 1, true], [other, 2, undefined]],
+  );
 });
+
+Deno.test("a program that waits for it hears where it runs, that it moves, and the result that counts", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { folder, all } = await ground(stack, ["n1", "n2"]);
+  const fleet = stack.use(await connect({ servers: all.url, creds: all.up.adminCreds }));
+  const events: MovingEvent[] = [];
+  const run = fleet.run("task.run", { args: ["beat"] }, {
+    any: "all",
+    move: true,
+    onEvent: (event) => events.push(event),
+  });
+  const first = await running(folder, 1);
+  await until("it to hear where it runs", () => events.some(({ type }) => type === "placed"));
+  await stop(all, first.node);
+  const second = await running(folder, 2);
+  await letEnd(folder);
+  const [result, ...more] = await run;
+  assert.deepEqual([result?.state, result?.node, result?.attempt, more], ["succeeded", second.node, 2, []]);
+  const heard = events.flatMap((event) =>
+    event.type === "placed" || event.type === "moving" ? [`${event.type} ${event.node} ${event.attempt}`] : []
+  );
+  assert.deepEqual(heard, [`placed ${first.node} 1`, `moving ${first.node} 1`, `placed ${second.node} 2`]);
+  const again = events.findLastIndex(({ type }) => type === "placed");
+  const output = events.slice(again).filter((event) => event.type === "log");
+  assert.equal(toldText(output), `done by ${second.node}, attempt 2\n`);
+  assert.deepEqual(
+    (await fleet.run("task.run", { args: ["beat"] }, { any: "all" })).map(({ state }) => state),
+    ["succeeded"],
+    "without --move the best node is asked itself",
+  );
+  const never = fleet.run("task.run", { args: ["beat"] }, {
+    any: "n9",
+    move: true,
+    deadline: new Date(Date.now() + 300),
+  });
+  await refused(never, "timeout", /before its deadline/);
+});
+
+/** Stops an agent in order; what runs there is handed back at once. */
+async function stop(all: TestFleet, node: string): Promise<void> {
+  const { agent } = all.node(node);
+  if ("drain" in agent) await (agent as Agent).drain(AbortSignal.abort());
+  else await agent[Symbol.asyncDispose]();
+}
 
 Deno.test("it is cancelled where it waits and where it runs", async () => {
   await using stack = new AsyncDisposableStack();

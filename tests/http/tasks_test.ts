@@ -48,6 +48,38 @@ Deno.test("what is asked over HTTP runs on nodes, is shown, cancelled and asked 
     assert.notEqual(again.id, id);
   });
 
+  await t.step("so that it may move: the hub places it, and the answer tells how it stands", async () => {
+    const words = await call("/tasks?wait=20000", { command: "task hello --any all --move" });
+    const { id, nodes, moving, results } = await words.json();
+    assert.deepEqual([words.status, moving.state, moving.attempt], [200, "succeeded", 1]);
+    assert.deepEqual(nodes, [moving.node]);
+    assert.deepEqual([results.length, results[0].node, results[0].state], [1, moving.node, "succeeded"]);
+    const again = await call(`/commands/${id}/retry`, {});
+    assert.equal(again.status, 202);
+    assert.ok("moving" in await again.json(), "asked again it may move again");
+    const parts = {
+      capability: "task",
+      verb: "run",
+      input: { args: ["hello"] },
+      target: "os=none",
+      any: true,
+      move: true,
+    };
+    const waiting = await call("/tasks", parts);
+    const answer = await waiting.json();
+    assert.deepEqual([waiting.status, answer.nodes, answer.moving], [202, [], { state: "queued", attempt: 0 }]);
+    assert.equal((await call(`/commands/${answer.id}/retry`, {})).status, 409, "it goes on");
+    const cancelled = await (await call(`/commands/${answer.id}/cancel`, {})).json();
+    assert.deepEqual(cancelled.outcomes, { hub: "cancelled" });
+    for (const wrong of [{ ...parts, any: false }, { ...parts, queue: true }, { ...parts, verb: "list", input: {} }]) {
+      const refused = await call("/tasks", wrong);
+      assert.deepEqual([refused.status, parseJson(Refused, await refused.text(), "refusal").error.code], [
+        400,
+        "invalid",
+      ]);
+    }
+  });
+
   await t.step("by its parts; what only reads is kept too, since its asker looks for it later", async () => {
     const { id } = await taken("/tasks", {
       capability: "which",

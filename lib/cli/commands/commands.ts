@@ -2,12 +2,14 @@
 import * as v from "valibot";
 import { storedLogs } from "../../client/follow.ts";
 import { XtaskError } from "../../protocol/error.ts";
-import { CommandRecord } from "../../protocol/run.ts";
+import { CommandRecord, type Move } from "../../protocol/run.ts";
+import { stateOf } from "../../protocol/move.ts";
 import { isTerminal } from "../../protocol/state.ts";
 import { isCapabilityName, loadCapability } from "../../capability/registry.ts";
 import { createReport } from "../report.ts";
 import type { Shell } from "../shell.ts";
 import { duration, stateStyle, styled, table } from "../terminal.ts";
+import { executeMoving, watchMoving } from "../moving.ts";
 import { executeThere, watch } from "../there.ts";
 import type { FleetFlags } from "./nodes.ts";
 
@@ -40,9 +42,18 @@ export async function show(this: Shell, { json, context }: FleetFlags, id: strin
   if (json) return this.print(JSON.stringify(command));
   this.print(`${command.id}  ${what(command)}  asked ${command.acceptedAt}${byText(command)}`);
   if (command.input !== undefined) this.print(`input ${JSON.stringify(command.input)}`);
+  const { move } = command;
+  if (move !== undefined) {
+    const state = stateOf(command);
+    const where = move.node === undefined ? "no node has had it" : `attempt ${move.attempt}, on ${move.node}`;
+    this.print(`${styled(state, stateStyle(state), this.color)}  may move among ${move.any}; ${where}`);
+    if (move.ended?.error !== undefined) this.print(move.ended.error.message);
+    for (const { attempt, node, reason } of move.lost) this.print(`lost attempt ${attempt}, on ${node}: ${reason}`);
+    if (Object.keys(command.runs).length === 0) return;
+  }
   const rows = Object.entries(command.runs).map(([node, run]) => [
     node,
-    styled(run.state, stateStyle(run.state), this.color),
+    styled(run.state, stateStyle(run.state), this.color) + (run.stale ? " (stale)" : ""),
     run.exitCode === undefined ? "-" : String(run.exitCode),
     run.durationMs === undefined ? "-" : duration(run.durationMs),
     run.startedAt ?? "-",
@@ -60,9 +71,10 @@ export interface LogsFlags extends FleetFlags {
 /** Prints a command's output; with `-f` until it has ended everywhere. */
 export async function logs(this: Shell, { json, context, follow, node }: LogsFlags, id: string): Promise<void> {
   await using fleet = await this.connect(context);
-  const { runs } = await fleet.hub("command", "show", { id }, CommandRecord);
+  const { runs, move } = await fleet.hub("command", "show", { id }, CommandRecord);
   const nodes = Object.keys(runs).filter((one) => node === undefined || one === node);
   const report = createReport(this, { id, nodes, json });
+  if (follow && move !== undefined && node === undefined) return await watchMoving(this, fleet, id, { json });
   if (follow) {
     const answers = nodes.map((one) => ({
       node: one,
@@ -101,31 +113,48 @@ export interface RetryFlags extends FleetFlags {
 
 /** Asks the same again as a new command, on the nodes where it did not succeed. */
 export async function retry(this: Shell, { json, context, all, detach }: RetryFlags, id: string): Promise<void> {
-  const { capability: name, verb, input, runs } = await (async () => {
+  const { capability: name, verb, input, runs, move } = await (async () => {
     await using fleet = await this.connect(context);
     return await fleet.hub("command", "show", { id }, CommandRecord);
   })();
-  const nodes = Object.entries(runs).filter(([, { state }]) => all || (isTerminal(state) && state !== "succeeded")).map(
-    ([node]) => node,
-  );
-  if (nodes.length === 0) {
-    throw new XtaskError("conflict", `Nothing of ${id} is to be retried: it failed on no node`, {
-      details: ["--all asks every node again"],
-    });
-  }
+  const where = move === undefined ? { on: retriedOn(id, runs, all) } : retriedMoving(id, { runs, move }, all);
   if (input === undefined || !isCapabilityName(name)) {
     throw new XtaskError("not_found", `The input of ${id} was too long to be kept`, {
       details: ["ask for it again as you did at first"],
     });
   }
   const capability = await loadCapability(name);
-  const placement = { on: `id=${nodes.join("|")}`, json, detach, ...(context === undefined ? {} : { context }) };
-  await executeThere(this, { capability, verb, input, placement });
+  const typed = { capability, verb, input };
+  const placement = { ...where, json, detach, ...(context === undefined ? {} : { context }) };
+  await ("any" in where ? executeMoving : executeThere)(this, { ...typed, placement });
+}
+
+/** The nodes on which it did not succeed, as a selector. */
+function retriedOn(id: string, runs: CommandRecord["runs"], all: boolean): string {
+  const meant = Object.entries(runs).filter(([, { state }]) => all || (isTerminal(state) && state !== "succeeded"));
+  if (meant.length > 0) return `id=${meant.map(([node]) => node).join("|")}`;
+  throw new XtaskError("conflict", `Nothing of ${id} is to be retried: it failed on no node`, {
+    details: ["--all asks every node again"],
+  });
+}
+
+/** One that may move did not succeed, and may move again. */
+function retriedMoving(
+  id: string,
+  { runs, move }: { readonly runs: CommandRecord["runs"]; readonly move: Move },
+  all: boolean,
+): { readonly any: string; readonly move: true } {
+  const state = stateOf({ runs, move });
+  if (!isTerminal(state)) throw new XtaskError("conflict", `${id} still goes on`, { details: ["cancel it, or wait"] });
+  if (state !== "succeeded" || all) return { any: move.any, move: true };
+  throw new XtaskError("conflict", `Nothing of ${id} is to be retried: it succeeded`, {
+    details: ["--all asks it again"],
+  });
 }
 
 function rowOf(shell: Shell, command: CommandRecord): string[] {
   const runs = Object.values(command.runs);
-  const states = [...new Set(runs.map(({ state }) => state))];
+  const states = command.move === undefined ? [...new Set(runs.map(({ state }) => state))] : [stateOf(command)];
   const longest = Math.max(...runs.map(({ durationMs }) => durationMs ?? -1));
   return [
     command.id,

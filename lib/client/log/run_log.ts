@@ -1,11 +1,12 @@
 /**
- * The output of one run as numbered lines. It is read once from its stream, which tells where lines begin; from then on any
+ * The output of one run as numbered lines: of its newest attempt, where a command came to the same node again. It is read once from its stream, which tells where lines begin; from then on any
  * of them is read where it stands. What is kept in memory is a mark for some 64 KiB of output, so 60 MB of it take some
  * 1,000 marks.
  */
 import type { Bus } from "../../nats/bus.ts";
 import { lastOf, nextMessage, readStream, STREAM, type StreamMessage } from "../../nats/streams.ts";
 import { pause } from "../../os/pause.ts";
+import { HEADER } from "../../protocol/run.ts";
 import { logSubject } from "../../protocol/subjects.ts";
 import { shownText } from "./escapes.ts";
 import { LineReader, type Place, type RawLine } from "./lines.ts";
@@ -77,7 +78,8 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
   const listeners = new Set<() => void>();
   const indexed = Promise.withResolvers<void>();
   const marks: Mark[] = [];
-  const reader = new LineReader();
+  let reader = new LineReader();
+  let attempt = 0;
   let style: Style = PLAIN;
   let [sinceBytes, sinceMessages, ended, last] = [0, 0, false, 0];
   let goal = Infinity;
@@ -85,14 +87,24 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
   const tail: StyledLine[] = [];
   let tailChars = 0;
 
+  const attemptOf = (message: StreamMessage) => Number(message.header(HEADER.attempt) ?? 1);
+  const begin = (newest: number) => {
+    attempt = newest;
+    reader = new LineReader();
+    style = PLAIN;
+    marks.length = tail.length = 0;
+    [sinceBytes, sinceMessages, tailChars] = [0, 0, 0];
+  };
   const take = (message: StreamMessage) => {
+    last = message.sequence;
+    if (attemptOf(message) < attempt) return;
+    if (attemptOf(message) > attempt) begin(attemptOf(message));
     if (marks.length === 0 || sinceBytes >= MARK_BYTES || sinceMessages >= MARK_MESSAGES) {
       marks.push({ ...reader.place, sequence: message.sequence, style: styleAfter(style, reader.unfinished) });
       [sinceBytes, sinceMessages] = [0, 0];
     }
     sinceBytes += message.data.length;
     sinceMessages++;
-    last = message.sequence;
     for (const line of reader.take(message)) {
       tail.push({ ...line, style });
       tailChars += line.text.length;
@@ -150,6 +162,7 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
       const message = await nextMessage(bus, STREAM.logs, subject, at);
       if (message === undefined || message.sequence > last) break;
       at = message.sequence + 1;
+      if (attemptOf(message) !== attempt) continue;
       for (const line of lines.take(message)) {
         look ??= styleAfter(mark.style, lines.skipped);
         yield { ...line, style: look };
@@ -168,7 +181,7 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
         ...(signal === undefined ? {} : { signal }),
       })
     ) {
-      yield* lines.take(message);
+      if (attemptOf(message) === attempt) yield* lines.take(message);
     }
     yield* lines.end();
   }

@@ -5,6 +5,7 @@ import { XtaskError } from "../../protocol/error.ts";
 import { CommandId, Id } from "../../protocol/id.ts";
 import { parse } from "../../protocol/parse.ts";
 import { CancelReply, CommandRecord } from "../../protocol/run.ts";
+import { stateOf } from "../../protocol/move.ts";
 import { isTerminal, STATES } from "../../protocol/state.ts";
 import { deadlineOf } from "../../words/placement.ts";
 import { readWords } from "../../words/read_words.ts";
@@ -26,6 +27,7 @@ const Structured = v.strictObject({
   any: v.optional(v.pipe(v.boolean(), v.description("Only on the best node of those that are selected"))),
   queue: v.optional(v.pipe(v.boolean(), v.description("Leave it at the hub for nodes that are away"))),
   keep: v.optional(v.pipe(v.boolean(), v.description("Let it outlive the node's agent"))),
+  move: v.optional(v.pipe(v.boolean(), v.description("With any: on another node where that one is lost"))),
   project: v.optional(v.string()),
 });
 const Asked = v.union([Words, Structured]);
@@ -117,35 +119,44 @@ export const COMMAND_ROUTES: readonly ApiRoute[] = [
 async function wishOf(body: v.InferOutput<typeof Asked>): Promise<Wish> {
   if ("command" in body) {
     const { placement, ...typed } = await readWords(body.command);
-    const { on, any, id } = placement;
+    const { on, any, move, id } = placement;
     return {
       ...typed,
       on,
       any,
+      move,
       id: id === undefined ? undefined : parse(CommandId, id, "--id"),
       deadline: deadlineOf(placement),
       queue: placement.queue,
       keep: placement.keep,
     };
   }
-  const { capability: name, verb, input, target, any = false, id, queue, keep } = body;
-  const place = any ? { any: target } : { on: target };
-  return { capability: await capabilityOf(name), verb, input, ...place, id, queue, keep };
+  const { capability: name, verb, input, target, any = false, id, queue, keep, move } = body;
+  const where = { ...(any ? { any: target } : { on: target }), queue, keep, move };
+  return { capability: await capabilityOf(name), verb, input, id, ...where };
 }
 
 /** The same again, where it did not succeed; everywhere where it did, or where all are wanted. */
-async function wishAgain({ capability, verb, input, runs }: CommandRecord, all: boolean): Promise<Wish> {
-  const ended = Object.entries(runs).filter(([, { state }]) => isTerminal(state));
-  const missed = ended.filter(([, { state }]) => state !== "succeeded");
-  const nodes = (all || missed.length === 0 ? ended : missed).map(([node]) => node);
-  if (nodes.length === 0) throw new XtaskError("conflict", "It still runs everywhere; cancel it first, or wait");
+async function wishAgain({ capability, verb, input, runs, move }: CommandRecord, all: boolean): Promise<Wish> {
+  const again = move === undefined ? { on: againOn(runs, all) } : { any: move.any, move: true };
+  if (move !== undefined && !isTerminal(stateOf({ move, runs }))) throw goesOn();
   if (input === undefined) {
     throw new XtaskError("not_found", "The input was too long to be kept", {
       details: ["ask for it as you did at first"],
     });
   }
-  return { capability: await capabilityOf(capability), verb, input, on: `id=${nodes.join("|")}` };
+  return { capability: await capabilityOf(capability), verb, input, ...again };
 }
+
+function againOn(runs: CommandRecord["runs"], all: boolean): string {
+  const ended = Object.entries(runs).filter(([, { state }]) => isTerminal(state));
+  const missed = ended.filter(([, { state }]) => state !== "succeeded");
+  const nodes = (all || missed.length === 0 ? ended : missed).map(([node]) => node);
+  if (nodes.length === 0) throw goesOn();
+  return `id=${nodes.join("|")}`;
+}
+
+const goesOn = () => new XtaskError("conflict", "It still runs everywhere; cancel it first, or wait");
 
 async function capabilityOf(name: string) {
   if (isCapabilityName(name)) return await loadCapability(name);

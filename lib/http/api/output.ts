@@ -59,6 +59,9 @@ const ANSWER_CHARS = 4 * 1024 * 1024;
 /** Lines that are read at once. */
 const CHUNK = 250;
 
+/** A result, and whether a later attempt was placed, so that nothing of this one counts. */
+const KeptResult = v.object({ ...Result.entries, stale: v.optional(v.boolean()) });
+
 /** The routes. */
 export const OUTPUT_ROUTES: readonly ApiRoute[] = [
   route({
@@ -73,14 +76,18 @@ export const OUTPUT_ROUTES: readonly ApiRoute[] = [
       limit: v.optional(whole({ min: 1, max: 500 }), "100"),
       after: v.optional(v.pipe(whole({ min: 0, max: 1e15 }), v.description("next of the page before"))),
     },
-    answer: v.object({ results: v.array(Result), next: v.optional(v.number()) }),
+    answer: v.object({ results: v.array(KeptResult), next: v.optional(v.number()) }),
     answers: [{ status: 200, says: "Results, those first that came first; next where there are more" }],
     async handle({ params: { id }, query }, context) {
       const { signal } = context.req.raw;
       const page = await readResults(context.get("fleet"), { id, ...query, signal });
       // Nothing has ended, or there is no such command.
       if (page.results.length === 0) await commandOf(context, id);
-      return page;
+      const newest = page.results.length === 0 ? undefined : await newestAttempt(context, id);
+      return {
+        ...page,
+        results: page.results.map((result) => result.attempt < (newest ?? 0) ? { ...result, stale: true } : result),
+      };
     },
   }),
   route({
@@ -109,6 +116,11 @@ export const OUTPUT_ROUTES: readonly ApiRoute[] = [
     },
   }),
 ];
+
+/** Of a command that may move: the attempt that counts. Undefined for others, and where no hub knows. */
+async function newestAttempt(context: HttpContext, id: string): Promise<number | undefined> {
+  return await commandOf(context, id).then(({ move }) => move?.attempt, () => undefined);
+}
 
 async function commandOf(context: HttpContext, id: string): Promise<CommandRecord> {
   return await context.get("fleet").hub("command", "show", { id }, CommandRecord);

@@ -1,6 +1,7 @@
 /** Holding an answer back until what was asked has ended. */
 import * as v from "valibot";
 import { WAIT_MS_MAX } from "../../protocol/limits.ts";
+import { isTerminal } from "../../protocol/state.ts";
 import type { Taken } from "../ask.ts";
 import { whole } from "./route.ts";
 
@@ -16,6 +17,7 @@ export const WAIT = {
 };
 
 /** 200 where everything that was asked has ended, 202 where something goes on. */
-export function answeredStatus({ nodes, results = [] }: Taken): 200 | 202 {
+export function answeredStatus({ nodes, moving, results = [] }: Taken): 200 | 202 {
+  if (moving !== undefined) return isTerminal(moving.state) ? 200 : 202;
   return results.length === nodes.length ? 200 : 202;
 }
