@@ -79,19 +79,26 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     fault: "a partition in one direction",
     expected: "found by pings and dialled again; a lease ends on the node before it is given to another",
-    tests: [[
-      `${FAULTS}/leaf_link_test.ts`,
-      "the link of a leaf node is stalled: it is found by pings, and dialled again",
-    ]],
-    but: "leases are the simulator's and those of the tests of leases",
+    tests: [
+      [`${FAULTS}/leaf_link_test.ts`, "the link of a leaf node is stalled: it is found by pings, and dialled again"],
+      [`${FAULTS}/lease_test.ts`, "for longer: it has ended by itself before another node starts it"],
+    ],
+    but: "one direction alone is the simulator's",
   },
   {
     fault: "SIGSTOP of the agent, then SIGCONT",
-    expected: "it is told as lost; when it goes on it is back, with one result",
-    tests: [[
-      `${FAULTS}/agent_stalled_test.ts`,
-      "an agent that is stopped by the system is told as lost; when it goes on it is back, with one result",
-    ]],
+    expected:
+      "it is told as lost; when it goes on it is back, with one result; a lease that is over ends its run first",
+    tests: [
+      [
+        `${FAULTS}/agent_stalled_test.ts`,
+        "an agent that is stopped by the system is told as lost; when it goes on it is back, with one result",
+      ],
+      [
+        `${FAULTS}/lease_test.ts`,
+        "an agent is stopped by the system for longer than its lease: when it goes on it ends its run before it tells anything",
+      ],
+    ],
   },
   {
     fault: "one command delivered ten times",
