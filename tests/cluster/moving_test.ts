@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import type { Agent } from "../../lib/agent/agent.ts";
 import { connect } from "../../lib/client/connect.ts";
 import type { MovingEvent } from "../../lib/client/follow_moving.ts";
+import { controlNode } from "../../lib/client/control.ts";
 import { connectFleet } from "../../lib/client/fleet.ts";
+import { DRAIN_MS } from "../../lib/protocol/limits.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import { lastOf, STREAM } from "../../lib/nats/streams.ts";
 import { hubSubject, inboxPrefix, leaseRenewSubject, storedResult } from "../../lib/protocol/subjects.ts";
@@ -148,6 +150,23 @@ async function stop(all: TestFleet, node: string): Promise<void> {
   if ("drain" in agent) await (agent as Agent).drain(AbortSignal.abort());
   else await agent[Symbol.asyncDispose]();
 }
+
+Deno.test("a node that is drained lets what may move go on for a while, then hands it back", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { folder, all, fleet } = await ground(stack, ["n1"]);
+  const { id } = await submit(fleet, "beat");
+  await running(folder, 1);
+  await all.start("n2");
+  await controlNode(fleet, "n1", { verb: "drain" });
+  const drainedAt = Date.now();
+  const second = await running(folder, 2, DRAIN_MS + 10_000);
+  assert.equal(second.node, "n2");
+  assert.ok(Date.now() - drainedAt >= DRAIN_MS);
+  await letEnd(folder);
+  const { move } = await inState(fleet, id, "succeeded");
+  assert.match(move?.lost[0]?.reason ?? "", /drained/);
+  assertApart(await attemptsIn(folder));
+});
 
 Deno.test("it is cancelled where it waits and where it runs", async () => {
   await using stack = new AsyncDisposableStack();
