@@ -92,6 +92,7 @@ export class Self {
       since: this.#since,
       link: link(),
       guarded,
+      leases: true,
       running: [...running()],
       schedules: schedules(),
     };

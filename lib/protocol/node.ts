@@ -83,6 +83,8 @@ export const NodeRecord = v.object({
   link: Link,
   /** Whether what a killed agent leaves of its runs is ended at once, not when it starts again. Left out by older versions. */
   guarded: v.optional(v.boolean()),
+  /** Whether it takes what may move, and runs it under a lease only. Older versions, which leave it out, would run on without. */
+  leases: v.optional(v.boolean()),
   /** Ids of the commands that run now. */
   running: v.array(v.string()),
   /** What it does by itself. Left out by older versions. */

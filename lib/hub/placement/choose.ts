@@ -12,7 +12,17 @@ export interface Sought {
 /** What is known of a node. */
 export type Candidate = Pick<
   NodeRecord,
-  "id" | "hostname" | "platform" | "labels" | "capabilities" | "state" | "slots" | "queued" | "load" | "running"
+  | "id"
+  | "hostname"
+  | "platform"
+  | "labels"
+  | "capabilities"
+  | "state"
+  | "slots"
+  | "queued"
+  | "load"
+  | "running"
+  | "leases"
 >;
 
 /**
@@ -26,9 +36,9 @@ export function roomOf({ slots, running, state }: Candidate, given: readonly str
   return slots.free - given.filter((id) => !running.includes(id)).length;
 }
 
-/** Whether a node is one of those that are meant. */
+/** Whether a node is one of those that are meant, and knows of leases. */
 export function isMeant(node: Candidate, { capability, matches }: Sought): boolean {
-  return node.capabilities.some(({ name }) => name === capability) && matches(node);
+  return node.leases === true && node.capabilities.some(({ name }) => name === capability) && matches(node);
 }
 
 /**

@@ -14,6 +14,7 @@ function node(id: string, free: number, more: Partial<Candidate> = {}): Candidat
     queued: 0,
     load: { one: 1, cores: 4, memoryBytes: 1, memoryFreeBytes: 1 },
     running: [],
+    leases: true,
     ...more,
   };
 }
@@ -29,6 +30,8 @@ Deno.test("the node with most free slots is chosen, of those that are meant, the
     node("unable", 4, { capabilities: [] }),
     node("leaving", 4, { state: "draining" }),
     node("gone", 4, { state: "offline" }),
+    // Of a version before there were leases: it would run on without one.
+    node("old", 4, { leases: undefined }),
   ];
   assert.equal(choose(nodes, sought, nothing), "most");
 });
