@@ -7,6 +7,7 @@ import { ask, ended, ongoing, resultOf } from "../asking.ts";
 import { counted, countedIn, COUNTING, openGate, toldText } from "../counting.ts";
 import { startFleet } from "../fleet.ts";
 import { until } from "../until.ts";
+import { spawnXtask } from "../xtask_process.ts";
 
 Deno.test("nats-server is killed while a command runs: it comes back on its port, and nothing is lost", async () => {
   await using fleet = await startFleet({ taskfile: COUNTING });
@@ -53,4 +54,25 @@ Deno.test("nats-server is killed while a command runs: it comes back on its port
   assert.deepEqual([result.state, result.output.bytes], ["succeeded", lines.length]);
   await until("the hub to know", () => up.hub.commands.get(id)?.runs.n1?.state === "succeeded");
   assert.equal(ended(await ask(admin, "n1", "which.check", { names: ["sh"] })).state, "succeeded");
+});
+
+Deno.test("whoever watches at a terminal is told that the hub is out of sight, and sees all of the output once it is back", async () => {
+  await using fleet = await startFleet({ taskfile: COUNTING });
+  const { dir } = fleet.node("n1");
+  const creds = `${fleet.folder}/admin.creds`;
+  await Deno.writeTextFile(creds, fleet.up.adminCreds, { mode: 0o600 });
+  await using watching = await spawnXtask(["task", "count", "--on", "n1"], {
+    home: fleet.folder,
+    env: { XTASK_NATS_URL: fleet.url, XTASK_NATS_CREDS: creds },
+  });
+  await until("the output to come", () => watching.stdoutText() !== "", { timeoutMs: 30_000 });
+  sendSignal(fleet.up.server.pid, "SIGKILL");
+  const told = async (words: RegExp) =>
+    await until(String(words), () => words.test(watching.stderrText()), { timeoutMs: 30_000 });
+  await told(/Lost sight of the hub; the command goes on/);
+  await told(/The hub is back; picking up again/);
+  await openGate(dir);
+  assert.equal((await watching.status).code, 0);
+  await watching.closed;
+  assert.equal(watching.stdoutText(), counted(await countedIn(dir)));
 });
