@@ -138,9 +138,10 @@ export class Placement {
     this.#work();
   }
 
-  /** Ends it. Resolves with where that was asked, and what came of it. */
-  async cancel(): Promise<Readonly<Record<string, Outcome>>> {
+  /** Ends it. Resolves with where that was asked, and what came of it; with undefined where it had ended before. */
+  async cancel(): Promise<Readonly<Record<string, Outcome>> | undefined> {
     const { node = HUB_AUTHOR } = this;
+    if (this.#placing === undefined) return undefined;
     this.hear({ type: "cancel" });
     await this.#working;
     return { [node]: this.#placing === undefined ? "cancelled" : await this.#cancelling ?? "unreachable" };
