@@ -212,7 +212,8 @@ function factOf(
   subject: string,
   { headers, data, payload }: Partial<Stored & Report> & Pick<Report, "headers">,
 ): string {
-  return `${subject} ${headers[HEADER.logOffset] ?? ""} ${decode(data ?? payload ?? new Uint8Array())}`;
+  const place = `${headers[HEADER.attempt] ?? ""} ${headers[HEADER.logOffset] ?? ""}`;
+  return `${subject} ${place} ${decode(data ?? payload ?? new Uint8Array())}`;
 }
 
 /** Whether no two facts of such a subject say the same. */
