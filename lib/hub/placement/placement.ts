@@ -73,6 +73,9 @@ export class Placement {
     options.onWith(undefined, this.node);
   }
 
+  /** Settles when it is stored that there is this command, or cannot be. */
+  kept: Promise<void> = Promise.resolve();
+
   /** One that has just been submitted: see {@linkcode Placement.begin}. */
   static submitted(moving: Omit<Moving, "placing">, options: PlacementOptions): Placement {
     return new Placement({ ...moving, placing: keptOf(SUBMITTED) }, SUBMITTED, options, false);
@@ -108,7 +111,7 @@ export class Placement {
     const { id, capability, verb, input, any, by, deadline, askedAt: at } = this.moving;
     const about = { at, node: HUB_AUTHOR, command: id, attempt: 0, capability, verb, input, deadline, any };
     try {
-      await this.#store();
+      await (this.kept = this.#store());
     } catch (error) {
       this.#placing = undefined;
       this.#options.onEnd();

@@ -80,10 +80,14 @@ export async function openPlacements(options: PlacementsOptions): Promise<Placem
     async submit(input, by) {
       const { id = newCommandId(now()), any, capability, verb } = input;
       parseSelector(any);
+      const recorded = all.has(id) ? undefined : await record(id);
+      // Somebody else may have asked for the same meanwhile.
       const before = all.get(id);
-      const known = before?.moving ?? await record(id);
+      const known = before?.moving ?? recorded;
       if (known !== undefined) {
         assertSame(known, input, before !== undefined || "move" in known);
+        // Whoever asks once more meanwhile is told no sooner than the first.
+        await before?.kept;
         return await submitted(id, before?.moving.deadline);
       }
       if (all.size >= MOVING_MAX) {
