@@ -99,7 +99,10 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
   const backlogBytes = () => outbox.backlogBytes + way.backlogBytes;
   const { measure } = way;
   const mode = leaf === undefined ? "client" : "leaf";
-  const watch = new LinkWatch({ mode, measure, backlogBytes, now, ...linkTelling(reporter) }, stop.signal);
+  const watch = new LinkWatch(
+    { mode, measure, backlogBytes, now, onUp: () => way.isBack(), ...linkTelling(reporter) },
+    stop.signal,
+  );
   contact = () => watch.contact();
   reporter.attach(outbox);
   for (const damage of damages) {

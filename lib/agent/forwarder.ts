@@ -49,10 +49,11 @@ const NO_LINK_MS = 400;
 /** Where the hub answers, but not as it should, it may have too much to do: nodes come back together. */
 const RETRY_MS = { min: 200, max: 10_000 };
 /**
- * Soon enough after a link that was lost and is back; what was only slow is recognized when it is sent again. A hub that is slow
- * since it has too much to do is given longer each time, so that it does not get all of it twice.
+ * Short at first, as the hub may have been started anew and know of nothing. What was only slow is recognized when it is sent
+ * again; but a hub with too much to do takes its turn with that too, so it is given far longer then. A link that is back ends
+ * the wait.
  */
-const ANSWER_MS = { min: 3_000, max: 10_000 };
+const ANSWER_MS = { min: 3_000, max: 60_000 };
 
 /** The way of reports from a node's own store to the hub. */
 export class Forwarder implements AsyncDisposable {
@@ -68,6 +69,7 @@ export class Forwarder implements AsyncDisposable {
   #wake = () => {};
   #idle: (() => void)[] = [];
   #answerMs = ANSWER_MS.min;
+  #waiting = new AbortController();
   #moving = false;
   #moved = Promise.withResolvers<void>();
   /** What the hub has, and since when. */
@@ -127,6 +129,12 @@ export class Forwarder implements AsyncDisposable {
       signal.addEventListener("abort", () => resolve(), { once: true });
       await promise;
     }
+  }
+
+  /** The link is back: what was asked before will not be answered. */
+  linkIsBack(): void {
+    this.#answerMs = ANSWER_MS.min;
+    this.#waiting.abort();
   }
 
   /** Stops. What the hub does not have stays in the store. */
@@ -205,11 +213,13 @@ export class Forwarder implements AsyncDisposable {
     };
     const bytes = messages.reduce((sum, { payload }) => sum + payload.length, 0);
     let outcome: BatchOutcome;
+    this.#waiting = new AbortController();
+    const all = [mark, ...messages.map(asSent)];
     try {
-      outcome = await publishBatch(bus, [mark, ...messages.map(asSent)], this.#position.mark, this.#answerMs);
+      outcome = await publishBatch(bus, all, this.#position.mark, this.#answerMs, this.#waiting.signal);
     } catch (error) {
       this.#maybeStored = true;
-      this.#answerMs = Math.min(2 * this.#answerMs, ANSWER_MS.max);
+      this.#answerMs = Math.min(8 * this.#answerMs, ANSWER_MS.max);
       throw error;
     }
     if ("away" in outcome) return false;

@@ -17,6 +17,8 @@ export interface HubLink extends Uplink, AsyncDisposable {
   readonly backlogBytes: number;
   /** Resolves when the hub has all that has left the journal, or the signal fires. */
   handedOver(signal: AbortSignal): Promise<void>;
+  /** Hears that the hub answers again. */
+  isBack(): void;
   /** The way to the hub and back, in ms; rejects where there is no answer. */
   measure(): Promise<number>;
 }
@@ -50,6 +52,7 @@ export function clientLink(bus: Bus): HubLink {
     send: (report, id, signal) => publishStored(bus, report, { id, signal }),
     backlogBytes: 0,
     handedOver: () => Promise.resolve(),
+    isBack: () => {},
     measure: () => bus.up ? bus.rttMs() : Promise.reject(new Error("there is no connection")),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
@@ -88,6 +91,7 @@ export async function openLeafLink(options: LeafLinkOptions): Promise<HubLink> {
       return forwarder.backlogBytes;
     },
     handedOver: (signal) => forwarder.flushed(signal),
+    isBack: () => forwarder.linkIsBack(),
     async measure() {
       const begun = performance.now();
       await bus.request(hubSubject("health", "check"), "", { timeoutMs: ASK_MS });

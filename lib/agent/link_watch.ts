@@ -13,6 +13,8 @@ export interface LinkWatchOptions {
   /** Hears when the hub has not answered for a while, once for each outage. */
   readonly onLost: (since: Date) => void;
   readonly onBack: (since: Date) => void;
+  /** Hears each time that the hub answers after it did not, however short that was. */
+  readonly onUp: () => void;
   /** @default {LINK_CHECK_MS} */
   readonly everyMs?: number;
   /** @default {LINK_ALERT_MS} */
@@ -49,8 +51,9 @@ export class LinkWatch {
 
   /** The hub has answered something. */
   contact(): void {
-    const { now, onBack } = this.#options;
+    const { now, onBack, onUp } = this.#options;
     this.#contactAt = now();
+    if (!this.#up) onUp();
     this.#up = true;
     if (this.#told) onBack(new Date(this.#since));
     this.#told = false;

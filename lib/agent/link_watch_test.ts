@@ -4,7 +4,7 @@ import { LinkWatch } from "./link_watch.ts";
 
 Deno.test("an outage that lasts is told once, and its end once; one that is short is not", async () => {
   const stop = new AbortController();
-  let [clock, answers, asked] = [Date.parse("2026-01-01T00:00:00Z"), true, 0];
+  let [clock, answers, asked, ups] = [Date.parse("2026-01-01T00:00:00Z"), true, 0, 0];
   const told: string[] = [];
   const watch = new LinkWatch({
     mode: "leaf",
@@ -15,6 +15,7 @@ Deno.test("an outage that lasts is told once, and its end once; one that is shor
     backlogBytes: () => 7,
     now: () => clock,
     onLost: (since) => told.push(`lost ${since.toISOString()}`),
+    onUp: () => void ups++,
     onBack: (since) => told.push(`back ${since.toISOString()}`),
     everyMs: 1,
     lostAfterMs: 60_000,
@@ -32,7 +33,7 @@ Deno.test("an outage that lasts is told once, and its end once; one that is shor
   await looked();
   answers = true;
   await looked();
-  assert.deepEqual(told, []);
+  assert.deepEqual([told, ups], [[], 2], "whoever waits for the link hears of it all the same");
 
   answers = false;
   await looked();

@@ -30,6 +30,7 @@ const WRONG_LAST_SEQUENCE = 10071;
  * @param expected Sequence of the newest message of the first one's subject; 0 for none. A batch that was stored already
  * does not meet it any more, so that sending it again is safe
  * @param answerMs How long an answer is waited for
+ * @param signal Ends the wait sooner
  * @throws {XtaskError} where it cannot be known whether they are stored
  */
 export async function publishBatch(
@@ -37,8 +38,13 @@ export async function publishBatch(
   messages: readonly Stored[],
   expected: number,
   answerMs: number,
+  signal?: AbortSignal,
 ): Promise<BatchOutcome> {
   const id = crypto.randomUUID();
+  const ended = Promise.withResolvers<never>();
+  ended.promise.catch(() => {});
+  const end = () => ended.reject(new XtaskError("timeout", "An answer is not waited for any more"));
+  signal?.addEventListener("abort", end, { once: true });
   const send = async ({ subject, headers, payload }: Stored, index: number) => {
     const made = createHeaders();
     for (const [name, value] of Object.entries(headers)) made.set(name, value);
@@ -49,7 +55,10 @@ export async function publishBatch(
     if (last) made.set("Nats-Batch-Commit", "1");
     // Only the first and the last one are answered: when it was begun, and when it is stored.
     if (index > 0 && !last) return void bus.connection.publish(subject, payload, { headers: made });
-    return await bus.connection.request(subject, payload, { headers: made, timeout: answerMs });
+    return await Promise.race([
+      bus.connection.request(subject, payload, { headers: made, timeout: answerMs }),
+      ended.promise,
+    ]);
   };
   let [text, begun] = ["", false];
   try {
@@ -64,6 +73,8 @@ export async function publishBatch(
     // The node's own server says so at once.
     if (!begun && noResponders(error)) return { away: true };
     throw natsError(error);
+  } finally {
+    signal?.removeEventListener("abort", end);
   }
   const { seq, count, error } = parseJson(Answer, text, "answer to a batch");
   if (error === undefined) return { first: seq - count + 1 };
