@@ -34,7 +34,7 @@ Deno.test("many people with many tabs each take no more streams than there are, 
   ]);
   const page = await fetch(`${http.url}/`, { headers: { ...NAVIGATES, cookie: (await login()).cookie } });
   assert.equal(page.status, 200, "what is no stream is served as before");
-  assert.match(await page.text(), /<h1>Fleet<\/h1>/);
+  assert.match(await page.text(), /<h1 id="title">Fleet<\/h1>/);
   stop.abort();
   await Promise.allSettled(answers.map(({ body }) => body?.cancel()));
   await until("the places to be free again", async () => {

@@ -193,8 +193,8 @@ Deno.test("results are told by node and by page; a node's labels and its taking 
     assert.equal((await post("/nodes/n1/resume", {})).body.state, "online");
     assert.equal((await post("/nodes/n1/silent/exec", { command: ["true"] })).status, 202);
     const nobody = await post("/nodes/n9/drain", {});
-    assert.deepEqual([nobody.status, nobody.body.error.message], [503, "Node 'n9' does not answer"]);
-    assert.equal((await post("/nodes/all/drain", {})).status, 503);
+    assert.deepEqual([nobody.status, nobody.body.error.message], [404, "There is no node 'n9'"]);
+    assert.equal((await post("/nodes/all/drain", {})).status, 404);
     assert.equal((await post("/nodes/nodes/drain", {})).status, 400, "a word of the subjects is no node");
   });
 });

@@ -111,7 +111,12 @@ document.addEventListener("DOMContentLoaded", () => {
     button("follow").setAttribute("aria-pressed", String(state.follow));
   };
   const counted = (count) => `${count.toLocaleString("en")} ${count === 1 ? "line" : "lines"}`;
-  const toBottom = () => scroller.scrollTop = scroller.scrollHeight;
+  /** Where it was scrolled to last, by a person or by us: the event of our own is then no movement of theirs. */
+  let last = 0;
+  const toBottom = () => {
+    scroller.scrollTop = scroller.scrollHeight;
+    last = scroller.scrollTop;
+  };
 
   const replace = async (from) => {
     const answer = await get("", { from: Math.max(0, from), count: PAGE });
@@ -121,12 +126,12 @@ document.addEventListener("DOMContentLoaded", () => {
     state.next = (answer.lines.at(-1)?.n ?? -1) + 1;
     mark();
   };
-  const after = async () => {
+  const after = async (isWanted = () => true) => {
     // The last line may have grown since.
     const from = Math.max(state.first, state.next - 1);
     const answer = await get("", { from, count: PAGE });
     [state.total, state.ended] = [answer.total, answer.ended];
-    append(answer.lines);
+    if (isWanted()) append(answer.lines);
   };
   const append = (lines) => {
     for (const line of lines) {
@@ -167,8 +172,11 @@ document.addEventListener("DOMContentLoaded", () => {
         await replace(state.total - PAGE);
         // Whoever is slow is shown the newest, and told what that leaves out.
         if (had > 0) state.skipped = before + Math.max(0, state.first - had);
-      } else await after();
-      toBottom();
+      } else {
+        // Who stopped following meanwhile stays where they are.
+        await after(() => state.follow || state.next === 0);
+      }
+      if (state.follow) toBottom();
       status();
     });
   const follow = (on) => {
@@ -182,8 +190,7 @@ document.addEventListener("DOMContentLoaded", () => {
     Object.assign(state, { node, total: 0, ended: false, first: 0, next: 0, skipped: 0, matches: [], match: -1 });
     list.replaceChildren();
     part("raw").href = address("/raw");
-    const meant = numberOf(location.hash);
-    state.follow = meant === null;
+    state.follow = numberOf(location.hash) === null;
     let opened = false;
     let busy = false;
     const heard = async ({ data }) => {
@@ -191,7 +198,9 @@ document.addEventListener("DOMContentLoaded", () => {
       [state.total, state.ended] = [total, ended];
       if (!opened) {
         opened = true;
-        if (meant === null) await newest();
+        // Who was quick may have gone to a line already.
+        const meant = numberOf(location.hash);
+        if (state.follow || meant === null) await newest();
         else await show(meant.from);
       } else if (state.follow && !busy && lines.length > 0 && lines[0].n <= state.next) {
         append(lines);
@@ -232,13 +241,12 @@ document.addEventListener("DOMContentLoaded", () => {
   showNodes();
   nodes.addEventListener("change", () => open(nodes.value));
 
-  let last = 0;
   scroller.addEventListener("scroll", () => {
     const { scrollTop, scrollHeight, clientHeight } = scroller;
-    const [up, bottom] = [scrollTop < last, scrollHeight - scrollTop - clientHeight];
+    const [up, down, bottom] = [scrollTop < last, scrollTop > last, scrollHeight - scrollTop - clientHeight];
     last = scrollTop;
     if (up && bottom > 40 && state.follow) follow(false);
-    else if (!up && bottom < 4 && !state.follow && state.next >= state.total) follow(true);
+    else if (down && bottom < 4 && !state.follow && state.next >= state.total) follow(true);
     if (scrollTop < NEAR && up && state.first > 0) queued(before).then(status);
     else if (bottom < NEAR && !up && state.next < state.total && !state.follow) queued(after).then(status);
   }, { passive: true });
