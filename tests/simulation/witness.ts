@@ -26,6 +26,9 @@ type Run = Omit<Told, "state">;
 
 const keyOf = ({ command, node }: Run) => `${command}.${node}`;
 
+/** A node that goes on again has ended what has lapsed within this: see protocol/lease.ts. */
+const WAKING_MS = 3_000;
+
 /** The witness of a fleet. */
 export class Witness {
   /** What does not hold. */
@@ -154,9 +157,22 @@ export class Witness {
       world.note(`process of ${execution.command} starts`, processes.system);
       this.#executions.push(execution);
       const same = this.#executions.filter(({ command }) => command === execution.command);
-      this.#found([...startsOf(same), ...overlapsOf(same)]);
+      this.#found([
+        ...startsOf(same),
+        ...overlapsOf(same.filter((one) => one === execution || !this.#standsStill(one))),
+      ]);
     };
     processes.onEnded = ({ command }) => world.note(`process of ${command} ends`, processes.system);
+  }
+
+  /**
+   * Whether nobody on a machine could end what runs there: it stands still, or its agent was stopped, or was until a moment ago.
+   * Then a lease cannot keep its promise; whoever changes something elsewhere is told the epoch, to refuse the older one.
+   */
+  #standsStill({ node }: Execution): boolean {
+    const site = this.#fleet.nodes.find(({ id }) => id === node);
+    const until = Math.max(site?.service.process.stoppedUntil ?? 0, site?.processes.system.stoppedUntil ?? 0);
+    return until > this.#fleet.ground.world.now - WAKING_MS;
   }
 
   /** A fact may be let go of only when the next one on its way has it. */
