@@ -151,7 +151,12 @@ export function decide(placing: Placing, event: PlacingEvent, now: number, { reg
     case "result":
       // Of an older epoch it is kept and shown, and changes nothing here.
       if (!isNewest) return same;
-      if (event.state !== "interrupted") return { placing: undefined, effects: [{ type: "drop" }] };
+      if (event.state !== "interrupted") {
+        // Its outcome counts only as that of an attempt which was told of.
+        const told = phase.name === "held" && phase.told;
+        const effects: PlacingEffect[] = told ? [] : [tell({ type: "placed", node: event.node, epoch })];
+        return { placing: undefined, effects: [...effects, { type: "drop" }] };
+      }
       // Where the lease was given up before, this is its end, told late.
       if (phase.name === "waiting") return same;
       return phase.name === "offered"

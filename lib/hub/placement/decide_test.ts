@@ -124,7 +124,17 @@ Deno.test("a lease that is not renewed is waited out, then its result is looked 
 Deno.test("a result that was there already is the outcome, and nothing moves", () => {
   const one = held();
   one.at(regrantMs);
-  assert.deepEqual(one.hear({ type: "result", node: "n1", epoch: 1, state: "succeeded" }), [{ type: "drop" }]);
+  assert.deepEqual(types(one.hear({ type: "result", node: "n1", epoch: 1, state: "succeeded" })), ["placed", "drop"]);
+});
+
+Deno.test("an outcome comes with the word that its attempt was placed, unless that was told", () => {
+  const told = held();
+  told.renew("n1", 1);
+  assert.deepEqual(types(told.hear({ type: "result", node: "n1", epoch: 1, state: "succeeded" })), ["drop"]);
+  const offered = command();
+  offered.fit("n1");
+  const effects = offered.hear({ type: "result", node: "n1", epoch: 1, state: "expired" });
+  assert.deepEqual(types(effects), ["placed", "drop"], "its deadline passed before its lease began");
 });
 
 Deno.test("a node that says that it was interrupted hands the command back at once", () => {
@@ -143,7 +153,7 @@ Deno.test("a result of an older epoch changes nothing; one of the newest ends it
   one.at(regrantMs);
   one.hear({ type: "no_result", epoch: 2 });
   assert.equal(one.phase, "waiting");
-  assert.deepEqual(one.hear({ type: "result", node: "n2", epoch: 2, state: "failed" }), [{ type: "drop" }]);
+  assert.deepEqual(types(one.hear({ type: "result", node: "n2", epoch: 2, state: "failed" })), ["placed", "drop"]);
 });
 
 Deno.test("a wish to end it: at once where no lease has begun, by its node where one has, and at the latest with the lease", () => {
