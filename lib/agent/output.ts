@@ -98,12 +98,15 @@ export class Output {
     if (this.#pending > 0) this.#timer ??= setTimeout(() => void this.#flush(), 0);
   }
 
-  /** Sends the rest and the closing message. Resolves when all of it has been taken. */
-  async end(): Promise<void> {
+  /**
+   * Sends the rest. Resolves when all of it has been taken, to the closing message; undefined where nothing was sent. It tells
+   * of what was lost, also at the very end, so it is a fact of the run like its result, and not output that may give way.
+   */
+  async end(): Promise<Draft | undefined> {
     clearTimeout(this.#timer);
-    if (this.#held) return;
+    if (this.#held) return undefined;
     await this.#flush();
-    await this.#send(new Uint8Array(0), { [HEADER.logEnd]: String(this.#bytes + this.#missing) });
+    return this.#draft(new Uint8Array(0), { [HEADER.logEnd]: String(this.#bytes + this.#missing) });
   }
 
   /** What stands in the result. */
@@ -184,8 +187,8 @@ export class Output {
     }
   }
 
-  async #send(payload: Uint8Array<ArrayBuffer>, extra: Record<string, string>): Promise<void> {
-    const { subject, attempt, send, now } = this.#options;
+  #draft(payload: Uint8Array<ArrayBuffer>, extra: Record<string, string>): Draft {
+    const { subject, attempt, now } = this.#options;
     const headers: Record<string, string> = {
       [HEADER.attempt]: String(attempt),
       [HEADER.logSeq]: String(this.#seq++),
@@ -194,12 +197,15 @@ export class Output {
       ...(this.#lost > 0 ? { [HEADER.logGap]: String(this.#lost) } : {}),
       ...extra,
     };
+    return { subject, headers, payload };
+  }
+
+  async #send(payload: Uint8Array<ArrayBuffer>, extra: Record<string, string>): Promise<void> {
+    const draft = this.#draft(payload, extra);
     this.#sentBytes += payload.length;
     const end = this.#sentBytes;
     // A gap is told by the next message that gets through: so many bytes before its offset are missing.
-    this.#lost = await send({ subject, headers, payload }, () => this.#safeBytes = end)
-      ? 0
-      : this.#lost + payload.length;
+    this.#lost = await this.#options.send(draft, () => this.#safeBytes = end) ? 0 : this.#lost + payload.length;
   }
 }
 

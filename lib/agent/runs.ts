@@ -313,18 +313,19 @@ export class Runs {
       return;
     }
     leases.look();
-    await run.output.end();
+    const closing = await run.output.end();
     const ended = endOf(run, verb, outcome);
     const result = resultOf(run.accepted, run.output.summary(), ended, { node, now, ...timesOf(run) });
     let recorded = true;
     try {
-      if (verb.effect === "change" || run.followed) await this.#record(result);
+      if (verb.effect === "change" || run.followed) await this.#record(result, closing);
+      else if (closing !== undefined) await this.#options.outbox.log(closing);
     } catch (error) {
       // The work is done. The caller is told now, and the journal as soon as it takes it.
       onTrouble(`The result of ${run.id} cannot be recorded yet`, error);
       run.ended = result;
       run.settled.resolve(result);
-      const late = this.#recordLate(result);
+      const late = this.#recordLate(result, closing);
       this.#late.add(late);
       recorded = await late;
       this.#late.delete(late);
@@ -341,13 +342,13 @@ export class Runs {
   }
 
   /** Tries to record a result until the disk takes it, or the agent stops: then it is found to be interrupted. */
-  async #recordLate(result: Result): Promise<boolean> {
+  async #recordLate(result: Result, closing: Draft | undefined): Promise<boolean> {
     const { signal } = this.#stop;
     for (;;) {
       await pause(RECORD_AGAIN_MS, signal);
       const last = signal.aborted;
       try {
-        await this.#record(result);
+        await this.#record(result, closing);
         return true;
       } catch (error) {
         if (!last) continue;
@@ -366,10 +367,10 @@ export class Runs {
     });
   }
 
-  /** Puts a result into the journal and in line for the hub. */
-  async #record(result: Result): Promise<void> {
+  /** Puts a result into the journal and in line for the hub, behind the end of its output. */
+  async #record(result: Result, closing?: Draft): Promise<void> {
     const { journal, outbox, node } = this.#options;
-    const reports = outbox.number(resultReports(node, result));
+    const reports = outbox.number([...(closing === undefined ? [] : [closing]), ...resultReports(node, result)]);
     await journal.finish(result, reports);
     outbox.push(reports);
   }
