@@ -66,7 +66,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: "a batch whose fate is not known is taken for stored",
     file: "lib/agent/forwarder.ts",
-    find: "this.#maybeStored = true;\n      throw error;",
+    find: "this.#answerMs = Math.min(8 * this.#answerMs, ANSWER_MS.max);\n      throw error;",
     replace: "outcome = { first: this.#position.mark + 1 };",
     caughtBy: ["I4"],
     seed: 3,
@@ -90,7 +90,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: "what a killed agent left goes on",
     file: "lib/agent/runs.ts",
-    find: "await endProcesses({ groups: [], mark: markOf(this.#options.node, accepted.id) });",
+    find: "await endProcesses({ groups: [], mark: markOf(node, accepted.id) });",
     replace: "",
     caughtBy: ["I7"],
     seed: 90,
