@@ -1,5 +1,5 @@
 /** The version before this one, taken out of git, to be run beside it. */
-import { asset } from "../scripts/assets.ts";
+import { asset, pageScript } from "../scripts/assets.ts";
 import { V8_FLAGS } from "../scripts/v8_flags.ts";
 import type { XtaskOptions } from "./xtask_process.ts";
 
@@ -40,6 +40,7 @@ export async function unpackPrevious(folder: string): Promise<Pick<XtaskOptions,
       ...Object.fromEntries(inherited),
       XTASK_NATS_SERVER: await asset("nats-server"),
       XTASK_TASK: await asset("task"),
+      XTASK_DATASTAR: await pageScript(),
     },
   };
 }
