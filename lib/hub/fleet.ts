@@ -74,7 +74,8 @@ export class Fleet {
     const before = this.#nodes.get(id);
     if (before === undefined || before.state === "offline") return undefined;
     const hint = this.#hintOf(before, now);
-    this.#nodes.set(id, { ...before, state: "offline", since: iso(now), away: "lost" });
+    const { rttMs: _, ...link } = before.link;
+    this.#nodes.set(id, { ...before, state: "offline", since: iso(now), away: "lost", link: { ...link, up: false } });
     return {
       type: "node_left",
       node: id,

@@ -36,6 +36,20 @@ Deno.test("a leaf node whose hub is gone is asked on its machine, survives being
   await endProcesses({ groups: [], mark: serverMark(`${hubHome}/hub/nats`) });
   await hello(home);
   assert.match((await xtask(["nodes", "show", "edge"], { home })).stdout, /leaf node/);
+  const listed = (await xtask(["commands", "--json"], { home })).stdout.trim().split("\n").map((line) =>
+    JSON.parse(line)
+  );
+  assert.deepEqual(
+    listed.map(({ runs }) => runs.edge.state),
+    ["succeeded", "succeeded"],
+    "also what the hub had asked",
+  );
+  const [{ id }] = listed;
+  assert.match((await xtask(["commands", "show", id], { home })).stdout, /succeeded/);
+  assert.match((await xtask(["commands", "logs", id], { home })).stdout, /Hello from/);
+  assert.match((await xtask(["commands", "cancel", id], { home })).stdout, /edge: already done/);
+  const unknown = await xtask(["commands", "show", "01JAAAAAAAAAAAAAAAAAAAAAAA"], { home });
+  assert.equal(unknown.code, 4, unknown.stderr);
 
   const [server = 0] = await servers();
   agent.kill("SIGKILL");

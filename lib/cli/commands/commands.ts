@@ -1,10 +1,12 @@
 /** `xtask commands`: what was asked, and what came of it. */
 import * as v from "valibot";
+import { cancelCommand, commandOf, listCommands } from "../../client/commands.ts";
 import { storedLogs } from "../../client/follow.ts";
 import { XtaskError } from "../../protocol/error.ts";
-import { CommandRecord, type Move } from "../../protocol/run.ts";
+import type { CommandRecord, Move } from "../../protocol/run.ts";
 import { stateOf } from "../../protocol/move.ts";
-import { isTerminal } from "../../protocol/state.ts";
+import { parse } from "../../protocol/parse.ts";
+import { isTerminal, type State, STATES } from "../../protocol/state.ts";
 import { isCapabilityName, loadCapability } from "../../capability/registry.ts";
 import { createReport } from "../report.ts";
 import type { Shell } from "../shell.ts";
@@ -12,9 +14,6 @@ import { duration, stateStyle, styled, table } from "../terminal.ts";
 import { executeMoving, watchMoving } from "../moving.ts";
 import { executeThere, watch } from "../there.ts";
 import type { FleetFlags } from "./nodes.ts";
-
-const Listed = v.object({ commands: v.array(CommandRecord) });
-const Outcomes = v.object({ outcomes: v.record(v.string(), v.string()) });
 
 /** Flags of `xtask commands ls`. */
 export interface ListFlags extends FleetFlags {
@@ -26,8 +25,12 @@ export interface ListFlags extends FleetFlags {
 /** Lists the newest commands. */
 export async function list(this: Shell, { json, context, limit, node, state }: ListFlags): Promise<void> {
   await using fleet = await this.connect(context);
-  const query = { limit, ...(node === undefined ? {} : { node }), ...(state === undefined ? {} : { state }) };
-  const { commands } = await fleet.hub("command", "list", query, Listed);
+  const query = {
+    limit,
+    ...(node === undefined ? {} : { node }),
+    ...(state === undefined ? {} : { state: stateNamed(state) }),
+  };
+  const commands = await listCommands(fleet, query);
   if (json) return commands.forEach((command) => this.print(JSON.stringify(command)));
   if (commands.length === 0) return this.note("No commands yet. Ask for one: xtask task list --on all");
   this.print(
@@ -38,7 +41,7 @@ export async function list(this: Shell, { json, context, limit, node, state }: L
 /** Shows one command and its run on each node. */
 export async function show(this: Shell, { json, context }: FleetFlags, id: string): Promise<void> {
   await using fleet = await this.connect(context);
-  const command = await fleet.hub("command", "show", { id }, CommandRecord);
+  const command = await commandOf(fleet, id);
   if (json) return this.print(JSON.stringify(command));
   this.print(`${command.id}  ${what(command)}  asked ${command.acceptedAt}${byText(command)}`);
   if (command.input !== undefined) this.print(`input ${JSON.stringify(command.input)}`);
@@ -71,7 +74,7 @@ export interface LogsFlags extends FleetFlags {
 /** Prints a command's output; with `-f` until it has ended everywhere. */
 export async function logs(this: Shell, { json, context, follow, node }: LogsFlags, id: string): Promise<void> {
   await using fleet = await this.connect(context);
-  const { runs, move } = await fleet.hub("command", "show", { id }, CommandRecord);
+  const { runs, move } = await commandOf(fleet, id);
   const nodes = Object.keys(runs).filter((one) => node === undefined || one === node);
   const report = createReport(this, { id, nodes, json });
   if (follow && move !== undefined && node === undefined) return await watchMoving(this, fleet, id, { json });
@@ -96,14 +99,11 @@ export async function logs(this: Shell, { json, context, follow, node }: LogsFla
 /** Cancels a command wherever it still runs. */
 export async function cancel(this: Shell, { json, context }: FleetFlags, id: string): Promise<void> {
   await using fleet = await this.connect(context);
-  const { outcomes } = await fleet.hub("command", "cancel", { id }, Outcomes, { timeoutMs: CANCEL_MS });
+  const outcomes = await cancelCommand(fleet, id);
   if (json) return this.print(JSON.stringify({ id, outcomes }));
   for (const [node, outcome] of Object.entries(outcomes)) this.print(`${node}: ${outcome.replace("_", " ")}`);
   if (Object.values(outcomes).includes("unreachable")) this.exit(75);
 }
-
-/** Longer than the hub waits for the nodes. */
-const CANCEL_MS = 20_000;
 
 /** Flags of `xtask commands retry`. */
 export interface RetryFlags extends FleetFlags {
@@ -115,7 +115,7 @@ export interface RetryFlags extends FleetFlags {
 export async function retry(this: Shell, { json, context, all, detach }: RetryFlags, id: string): Promise<void> {
   const { capability: name, verb, input, runs, move } = await (async () => {
     await using fleet = await this.connect(context);
-    return await fleet.hub("command", "show", { id }, CommandRecord);
+    return await commandOf(fleet, id);
   })();
   const where = move === undefined ? { on: retriedOn(id, runs, all) } : retriedMoving(id, { runs, move }, all);
   if (input === undefined || !isCapabilityName(name)) {
@@ -127,6 +127,11 @@ export async function retry(this: Shell, { json, context, all, detach }: RetryFl
   const typed = { capability, verb, input };
   const placement = { ...where, json, detach, ...(context === undefined ? {} : { context }) };
   await ("any" in where ? executeMoving : executeThere)(this, { ...typed, placement });
+}
+
+/** @throws {XtaskError} `invalid` */
+function stateNamed(name: string): State {
+  return parse(v.picklist(STATES), name, "state");
 }
 
 /** The nodes on which it did not succeed, as a selector. */

@@ -40,7 +40,7 @@ export async function show(this: Shell, { json, context }: FleetFlags, id: strin
   await using fleet = await this.connect(context);
   const node = await recordOf(fleet, id);
   if (json) return this.print(JSON.stringify(node));
-  const { platform, labels, slots, load, capabilities, tasks, running, link, guarded } = node;
+  const { platform, labels, slots, load, capabilities, tasks, running, guarded } = node;
   const gib = (bytes: number) => `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
   const rows = [
     ["state", `${node.state} since ${node.since}`],
@@ -52,7 +52,7 @@ export async function show(this: Shell, { json, context }: FleetFlags, id: strin
     ],
     ["load", load.one.toFixed(2)],
     ["version", node.version],
-    ["link", linkText(link)],
+    ["link", linkText(node)],
     ["labels", labelText(labels) || "-"],
     ["slots", `${slots.free} of ${slots.total} free, ${node.queued} waiting`],
     ["running", running.join(" ") || "-"],
@@ -65,9 +65,14 @@ export async function show(this: Shell, { json, context }: FleetFlags, id: strin
   if (tasks.length > 0) this.print(`\n${table(["TASK", ""], tasks.map(({ name, desc }) => [name, desc]))}`);
 }
 
-function linkText({ mode, up, rttMs, contactAt, backlogBytes }: NodeRecord["link"]): string {
+function linkText({ state, link: { mode, up, rttMs, contactAt, backlogBytes } }: NodeRecord): string {
+  const kind = mode === "leaf" ? "leaf node" : "client";
+  // What it said last is of then: nobody knows what waits on it now.
+  if (state === "offline") {
+    return [kind, "down", ...(contactAt === undefined ? [] : [`last contact ${contactAt}`])].join(", ");
+  }
   return [
-    mode === "leaf" ? "leaf node" : "client",
+    kind,
     ...(up === undefined ? [] : [up ? "up" : "the hub does not answer"]),
     ...(rttMs === undefined ? [] : [`${rttMs} ms there and back`]),
     ...(backlogBytes === undefined
