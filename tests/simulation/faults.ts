@@ -1,5 +1,5 @@
 /** What goes wrong: from the seed, each fault with its time, all of them over by a moment. */
-import { HUB, type NodeSite, type SimulatedFleet } from "./fleet.ts";
+import { HUB, type HubSite, type NodeSite, type SimulatedFleet } from "./fleet.ts";
 import { Random } from "./world/random.ts";
 
 /** Lets things go wrong from now on; at `untilMs` all is well again. */
@@ -11,15 +11,18 @@ export function startFaults(fleet: SimulatedFleet, { count, untilMs }: { count: 
   const node = () => random.pick(fleet.nodes);
   const service = () => random.pick(fleet.sites.flatMap(({ services }) => services));
 
-  const cut = ({ id }: NodeSite) => {
+  const cut = ({ id }: NodeSite, ms = forMs()) => {
     const ways = random.pick([[[id, HUB], [HUB, id]], [[id, HUB], [HUB, id]], [[id, HUB]], [[HUB, id]]]);
-    const ms = forMs();
     note(`cut for ${Math.round(ms)} ms: ${ways.map(([from, to]) => `${from} to ${to}`).join(", ")}`);
     for (const [from, to] of ways) network.setCut(from as string, to as string, true);
     world.after(ms, world.outside, () => {
       note(`whole again: ${id} and ${HUB}`);
       for (const [from, to] of ways) network.setCut(from as string, to as string, false);
     });
+  };
+  const setClock = ({ clock, services: [first] }: NodeSite | HubSite, byMs: number) => {
+    clock.offsetMs += byMs;
+    note(`the clock beside ${first?.name} is off by ${Math.round(clock.offsetMs / 1000)} s`);
   };
   const faults: Readonly<Record<string, readonly [weight: number, act: () => void]>> = {
     cut: [4, () => cut(node())],
@@ -43,10 +46,12 @@ export function startFaults(fleet: SimulatedFleet, { count, untilMs }: { count: 
       disk.full = true;
       world.after(ms, world.outside, () => disk.full = false);
     }],
-    clock: [1, () => {
-      const { clock, services: [first] } = random.pick(fleet.sites);
-      clock.offsetMs += random.between(-600_000, 600_000);
-      note(`the clock beside ${first?.name} is off by ${Math.round(clock.offsetMs / 1000)} s`);
+    clock: [1, () => setClock(random.pick(fleet.sites), random.between(-600_000, 600_000))],
+    // Whatever a machine measures by its wall clock while nobody reaches it is wrong.
+    adrift: [1, () => {
+      const site = node();
+      cut(site, random.between(20_000, 40_000));
+      world.after(random.between(1_000, 10_000), world.outside, () => setClock(site, random.between(-120_000, 0)));
     }],
   };
   const bag = Object.values(faults).flatMap(([weight, act]) => Array<() => void>(weight).fill(act));

@@ -142,7 +142,9 @@ export function outputOf({ command, node, pieces, byteAt, written }: RunOutput):
   const wrong = (text: string) => [violation("I5", `output of ${command} on ${node}: ${text}`)];
   let [next, missing] = [0, 0];
   let end: number | undefined;
-  for (const { offset, gap, bytes, end: told } of pieces) {
+  // What an agent sent before it died may still be under way on its connection when the next one has told the rest.
+  const ordered = written === undefined ? pieces.toSorted((a, b) => a.offset - b.offset) : pieces;
+  for (const { offset, gap, bytes, end: told } of ordered) {
     if (offset < next) return wrong(`bytes from ${offset} came after those up to ${next}`);
     if (written !== undefined && offset - next !== gap) {
       return wrong(`${offset - next} bytes are missing before ${offset}, and ${gap} are told`);

@@ -34,14 +34,16 @@ export function startUsers({ fleet, witness, commands, untilMs }: UsersOptions):
     openBus({ servers: `nats://${HUB}:4222`, waitOnFirstConnect: true }).then(bus.resolve);
   });
   for (let number = 0; number < commands; number++) {
+    const way = random.pick(["give", "give", "leave", "move"] as const);
+    // What may move is what takes long.
+    const long = random.chance(way === "move" ? 0.6 : 0.2);
     const work: Work = {
-      ms: random.chance(0.8) ? random.around(1_000) : random.around(8_000),
+      ms: !long ? random.around(1_000) : random.around(way === "move" ? 20_000 : 8_000),
       bytes: random.chance(0.6) ? random.int(0, 20_000) : 0,
       exitCode: random.chance(0.9) ? 0 : 1,
       stubbornMs: random.chance(0.7) ? 50 : 8_000,
     };
     const node = random.pick(fleet.nodes).id;
-    const way = random.pick(["give", "give", "leave", "move"] as const);
     const how = { deadlineMs: random.chance(0.2) ? random.around(15_000) : undefined };
     const cancelMs = random.chance(0.2) ? random.around(3_000) : undefined;
     const again = random.chance(0.2);

@@ -45,7 +45,7 @@ export const VARIANTS: readonly Variant[] = [
     replace:
       "if (report.seq < (globalThis.newest?.[node] ?? 0)) return;\n(globalThis.newest ??= {})[node] = report.seq;",
     caughtBy: ["I4"],
-    seed: 2,
+    seed: 14,
   },
   {
     name: "a batch is sent before it is known where it ends",
@@ -53,7 +53,7 @@ export const VARIANTS: readonly Variant[] = [
     find: "if (this.#position.sent === undefined) await this.#save({ sent: last });",
     replace: "",
     caughtBy: ["I3", "I4"],
-    seed: 25,
+    seed: 14,
   },
   {
     name: "a batch does not say which one it follows",
@@ -61,7 +61,7 @@ export const VARIANTS: readonly Variant[] = [
     find: 'if (index === 0) made.set("Nats-Expected-Last-Subject-Sequence", String(expected));',
     replace: "",
     caughtBy: ["I3", "I4"],
-    seed: 63,
+    seed: 2,
   },
   {
     name: "a batch whose fate is not known is taken for stored",
@@ -80,14 +80,6 @@ export const VARIANTS: readonly Variant[] = [
     seed: 26,
   },
   {
-    name: "a command id that is known is started again",
-    file: "lib/agent/runs.ts",
-    find: "if (before !== undefined) return before;",
-    replace: "",
-    caughtBy: ["I1", "I4"],
-    seed: 25,
-  },
-  {
     name: "what a killed agent left goes on",
     file: "lib/agent/runs.ts",
     find: "await endProcesses({ groups: [], mark: markOf(node, accepted.id) });",
@@ -98,10 +90,10 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: "a result that the disk refuses is given up",
     file: "lib/agent/runs.ts",
-    find: "const late = this.#recordLate(result);",
+    find: "const late = this.#recordLate(result, closing);",
     replace: "const late = Promise.resolve(false);",
-    caughtBy: ["I2", "I8"],
-    seed: 57,
+    caughtBy: ["I2", "I5", "I8"],
+    seed: 37,
   },
   {
     name: "the queue forgets a command before its node has it",
@@ -109,7 +101,7 @@ export const VARIANTS: readonly Variant[] = [
     find: "if (!one.tried) await keep(tried);",
     replace: "await drop(one);",
     caughtBy: ["I2"],
-    seed: 1,
+    seed: 23,
   },
   {
     name: "what may have reached its node is taken back",
@@ -117,7 +109,7 @@ export const VARIANTS: readonly Variant[] = [
     find: "if (one === undefined || one.tried) return false;",
     replace: "if (one === undefined) return false;",
     caughtBy: ["I3"],
-    seed: 1,
+    seed: 183,
   },
   {
     name: "a lease is measured by the wall clock",
@@ -132,8 +124,8 @@ export const VARIANTS: readonly Variant[] = [
     file: "lib/agent/lease.ts",
     find: 'effects.push({ type: "stop", id, why: "lapsed" });',
     replace: "",
-    caughtBy: ["I1"],
-    seed: 1,
+    caughtBy: ["I1", "I8"],
+    seed: 53,
   },
   {
     name: "the hub does not wait for a lease to end",
@@ -141,14 +133,6 @@ export const VARIANTS: readonly Variant[] = [
     find: "if (silentMs < regrantMs) return",
     replace: "if (silentMs < regrantMs / 2) return",
     caughtBy: ["I1"],
-    seed: 1,
-  },
-  {
-    name: "a gap in the output is not told",
-    file: "lib/agent/output.ts",
-    find: "...(this.#lost > 0 ? { [HEADER.logGap]: String(this.#lost) } : {}),",
-    replace: "",
-    caughtBy: ["I5"],
     seed: 1,
   },
 ];

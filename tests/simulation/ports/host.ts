@@ -141,7 +141,7 @@ export function simulatedHost({ processes, agent, random, graceMs, guarded }: Si
   return {
     async invoke({ input, command, attempt, signal, kill, output }: Invocation): Promise<Outcome> {
       signal.throwIfAborted();
-      const { ms, bytes, exitCode, stubbornMs } = input as Work;
+      const { ms, bytes: total, exitCode, stubbornMs } = input as Work;
       await new Promise<void>((resolve) => setTimeout(resolve, random.around(SPAWN_MS)));
       if (signal.aborted) return { error: XtaskError.from(signal.reason).toWire() };
       const execution = processes.start(command, attempt);
@@ -157,12 +157,14 @@ export function simulatedHost({ processes, agent, random, graceMs, guarded }: Si
         world.after(Math.min(stubbornMs, graceMs), processes.system, end);
       }, { once: true });
       kill?.addEventListener("abort", () => world.after(1, processes.system, end), { once: true });
-      const pieces = Math.ceil(bytes / PIECE_BYTES);
+      const pieces = Math.ceil(total / PIECE_BYTES);
       for (let piece = 0; piece < pieces && execution.endedAt === undefined; piece++) {
-        const length = Math.min(PIECE_BYTES, bytes - execution.taken);
+        const length = Math.min(PIECE_BYTES, total - execution.taken);
         const from = execution.taken;
         execution.taken += length;
-        await output("out", Uint8Array.from({ length }, (_, index) => byteAt(command, from + index)));
+        const bytes = new Uint8Array(length);
+        for (let index = 0; index < length; index++) bytes[index] = byteAt(command, from + index);
+        await output("out", bytes);
         const { promise: next, resolve } = Promise.withResolvers<void>();
         setTimeout(resolve, random.around(ms / pieces));
         await Promise.race([next, ended.promise]);
