@@ -60,7 +60,7 @@ Deno.test(
     await killed.status;
     await until("its processes to be gone, though nobody starts it again", async () => {
       return (await survivors({ groups: [], mark })).length === 0;
-    }, { timeoutMs: 8_000 });
+    }, { timeoutMs: 20_000 });
     await until("the guard to have gone too", () => !sendSignal(guard, 0));
 
     await using back = await start();
