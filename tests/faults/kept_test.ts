@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { sumOf } from "../../lib/agent/journal.ts";
 import { storedLogs } from "../../lib/client/follow.ts";
 import { readStream, STREAM } from "../../lib/nats/streams.ts";
-import { markOf, survivors } from "../../lib/os/processes.ts";
+import { markOf, sendSignal, survivors } from "../../lib/os/processes.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import { CancelReply, HEADER, Reply } from "../../lib/protocol/run.ts";
 import { commandSubject, runSubject, storedResult } from "../../lib/protocol/subjects.ts";
@@ -226,7 +226,7 @@ Deno.test("a kept run", UNIX, async (t) => {
     const id = newCommandId();
     await begin(id);
     await stopped("SIGKILL");
-    for (const pid of await runningOf(it, id)) Deno.kill(pid, "SIGKILL");
+    for (const pid of await runningOf(it, id)) sendSignal(pid, "SIGKILL");
     await it.start();
     const result = await resultOf(admin, "n1", id);
     assert.deepEqual([result.state, result.error?.code, result.output.head], [
