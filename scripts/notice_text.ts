@@ -18,8 +18,8 @@ const HEAD = `THIRD-PARTY NOTICES
 xtask itself is under the MIT licence; see LICENSE. A compiled xtask contains what is listed here. Made by
 scripts/notice.ts from the packages' own licence files; do not edit.
 
-The source of a Go module: https://proxy.golang.org/{name}/@v/{version}.zip
-The source of an npm package: https://registry.npmjs.org/{name}
+The source of a Go module: go mod download {name}@{version}
+The source of an npm package: npm pack {name}@{version}
 The source of Deno, which lists what it is itself made of (V8 and Rust crates): https://github.com/denoland/deno
 `;
 const RULE = "=".repeat(80);
