@@ -87,9 +87,9 @@ export const PAGE_SCRIPT: Pinned = {
   ],
 };
 
-/** The path of the page's script, verified, fetched if it is not in the cache yet. */
+/** The path of the page's script: the one its variable names, else verified, and fetched if it is not in the cache yet. */
 export async function pageScript(options: AssetOptions = {}): Promise<string> {
-  return await pinned("datastar.js", PAGE_SCRIPT, options);
+  return await chosenFile(PAGE_SCRIPT) ?? await pinned("datastar.js", PAGE_SCRIPT, options);
 }
 
 /** How an asset is looked for. */
@@ -122,11 +122,15 @@ export async function asset(name: AssetName, options: AssetOptions = {}): Promis
  * @throws {XtaskError} `not_found` if the variable names no file
  */
 export async function chosenAsset(name: AssetName): Promise<string | undefined> {
-  const chosen = Deno.env.get(ASSETS[name].override);
+  return await chosenFile(ASSETS[name]);
+}
+
+async function chosenFile({ override }: Pinned): Promise<string | undefined> {
+  const chosen = Deno.env.get(override);
   if (!chosen) return undefined;
   const path = resolve(chosen);
   if ((await Deno.stat(path).catch(() => undefined))?.isFile) return path;
-  throw new XtaskError("not_found", `${ASSETS[name].override} names '${chosen}', which is no file`);
+  throw new XtaskError("not_found", `${override} names '${chosen}', which is no file`);
 }
 
 /** Where an asset is kept. The hash is part of the folder's name, so a changed pin never meets what runs under the old one. */

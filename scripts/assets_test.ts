@@ -6,7 +6,7 @@ import { XtaskError } from "../lib/protocol/error.ts";
 import { type Platform, platformHere } from "../lib/protocol/platform.ts";
 import { type Source, take } from "./asset_source.ts";
 import { isStored, sha256Hex, store } from "./asset_store.ts";
-import { asset, ASSETS, cacheFolder, type Pinned, pinned } from "./assets.ts";
+import { asset, ASSETS, cacheFolder, PAGE_SCRIPT, type Pinned, pinned } from "./assets.ts";
 
 const linux: Platform = { os: "linux", arch: "amd64" };
 const program = new TextEncoder().encode("#!/bin/sh\necho a program\n");
@@ -213,4 +213,24 @@ Deno.test("the cache is XTASK_CACHE, else below XTASK_HOME, else the XDG folder,
   assert.equal(from({ XTASK_HOME: "/h", XDG_CACHE_HOME: "/b" }), "/h/cache");
   assert.equal(from({ XDG_CACHE_HOME: "/b" }), join("/b", "xtask"));
   assert.match(from({}), /xtask/);
+});
+
+Deno.test("a variable names a file to use as it is; one that names none is told, and nothing is fetched", async () => {
+  await using folder = await temporaryFolder();
+  const entries = [...Object.values(ASSETS), PAGE_SCRIPT].map(({ override }) => override);
+  const files = entries.map((name) => join(folder.path, name));
+  for (const file of files) await Deno.writeTextFile(file, "");
+  const command = async (env: Record<string, string>) => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", new URL("./assets.ts", import.meta.url).pathname],
+      env: { ...Object.fromEntries(entries.map((name, i) => [name, files[i]!])), XTASK_CACHE: folder.path, ...env },
+    }).output();
+    return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+  };
+  assert.deepEqual(await command({}), { code: 0, stdout: `${files.join("\n")}\n`, stderr: "" });
+  for (const name of entries) {
+    const { code, stderr } = await command({ [name]: join(folder.path, "none") });
+    assert.equal(code, 1);
+    assert.match(stderr, new RegExp(`^error: ${name} names '.*none', which is no file\n$`));
+  }
 });

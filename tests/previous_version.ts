@@ -1,5 +1,5 @@
 /** The version before this one, taken out of git, to be run beside it. */
-import { asset, pageScript } from "../scripts/assets.ts";
+import { cacheFolder } from "../scripts/assets.ts";
 import { V8_FLAGS } from "../scripts/v8_flags.ts";
 import type { XtaskOptions } from "./xtask_process.ts";
 
@@ -38,9 +38,8 @@ export async function unpackPrevious(folder: string): Promise<Pick<XtaskOptions,
     program: [Deno.execPath(), "run", "-A", V8_FLAGS, `${folder}/main.ts`],
     env: {
       ...Object.fromEntries(inherited),
-      XTASK_NATS_SERVER: await asset("nats-server"),
-      XTASK_TASK: await asset("task"),
-      XTASK_DATASTAR: await pageScript(),
+      // What it needs is pinned as it is here, and was fetched before the tests.
+      XTASK_CACHE: cacheFolder(),
     },
   };
 }

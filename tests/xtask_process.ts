@@ -1,7 +1,7 @@
 /** The real command line as a process of its own, for tests that kill it or read what it prints. */
 import { serverMark } from "../lib/nats/server.ts";
 import { endProcesses } from "../lib/os/processes.ts";
-import { asset } from "../scripts/assets.ts";
+import { asset, pageScript } from "../scripts/assets.ts";
 import { V8_FLAGS } from "../scripts/v8_flags.ts";
 import { until } from "./until.ts";
 
@@ -112,6 +112,7 @@ async function surroundings(): Promise<Record<string, string>> {
     ...Object.fromEntries(inherited),
     XTASK_NATS_SERVER: await asset("nats-server"),
     XTASK_TASK: await asset("task"),
+    XTASK_DATASTAR: await pageScript(),
   };
 }
 
