@@ -10,6 +10,7 @@ import { formatCreds } from "../lib/auth/creds.ts";
 import { openKeyring } from "../lib/auth/keyring.ts";
 import { generateNkey } from "../lib/auth/nkey.ts";
 import { type Bus, openBus } from "../lib/nats/bus.ts";
+import { FIRST_INFO } from "../lib/nats/server_config.ts";
 import { publishStored } from "../lib/nats/uplink.ts";
 import { inboxPrefix, OUT_ANY, outOf, upEvent } from "../lib/protocol/subjects.ts";
 import type { TestFleet } from "./fleet.ts";
@@ -52,6 +53,7 @@ export async function startCrowd(stack: AsyncDisposableStack, fleet: TestFleet, 
     account: id,
     credentials: `${folder}/${id}.creds`,
     ignore_discovered_servers: true,
+    first_info_timeout: FIRST_INFO,
   });
   const urls = new Map<string, string>();
   for (let at = 0; at < count; at += PER_SERVER) {

@@ -77,6 +77,15 @@ export function clusterConfigText(trust: ServerTrust, leafPort: number): string 
   ].join("\n");
 }
 
+/**
+ * How long a link waits for the hub's first word. By default it hangs up after a second and dials again a second later: a hub at
+ * whose door many stand would hear of nothing but that.
+ */
+export const FIRST_INFO = "10s";
+
+/** Beside a second. More would show in how soon a node has caught up. */
+const REDIAL_JITTER_MS = 1_500;
+
 /** What a leaf node's server is told. */
 export interface LeafConfig {
   readonly node: string;
@@ -116,13 +125,15 @@ export function leafConfig(home: string, { node, password, remotes, creds, tlsCa
     },
     system_account: "SYS",
     leafnodes: {
-      reconnect: "1s",
+      // Nodes that were cut off together do not dial together.
+      reconnect: `${1_000 + Math.floor(Math.random() * REDIAL_JITTER_MS)}ms`,
       remotes: [{
         urls: remotes,
         account: "LOCAL",
         credentials: creds,
         // Else a hub would be reached around the address that was given, which may be a proxy's.
         ignore_discovered_servers: true,
+        first_info_timeout: FIRST_INFO,
         ...(tlsCa === undefined ? {} : { tls: { ca_file: tlsCa } }),
       }],
     },
