@@ -33,7 +33,8 @@ const RESTART_MS = 1_000;
 /**
  * Reads the mark, then `+ LEADER` and `- LEADER`, until `bye` or the end. A group is known by the start time of its leader
  * as well, so that a later process with the same number is left alone; where the leader is gone, the number stays taken
- * for as long as the group has a process. It looks on for half a second after it has found nothing: the one that was
+ * for as long as the group has a process. So one that was gone when the shell heard of it, which can be late, lives no more
+ * however that number is used. It looks on for half a second after it has found nothing: the one that was
  * killed may have been about to start something.
  */
 const SCRIPT = `
@@ -61,7 +62,7 @@ left() {
   for group in $groups; do
     leader=\${group%%:*} was=\${group#*:}
     since "$leader"
-    [ "$started" ] && [ "$was" ] && [ "$started" != "$was" ] && continue
+    [ "$started" ] && [ "$started" != "$was" ] && continue
     ours="$ours|$leader"
   done
   if [ "$proc" ] && command -v grep >&2; then

@@ -116,22 +116,35 @@ Deno.test("what does not end when it is asked is killed after a grace", UNIX, as
   await gone(deaf);
 });
 
-Deno.test("a number that the system gave to another process since is left alone", LINUX, async (t) => {
-  // In a namespace of its own the next number can be chosen.
+/** Runs a program with a guard where the next process id can be chosen; undefined where there are no user namespaces. */
+async function givenAgain(
+  t: Deno.TestContext,
+  began: string,
+): Promise<{ first: number; second: number; after: string } | undefined> {
   const inside = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "sh", "-c"];
   const enter = (script: string) =>
     new Deno.Command("unshare", { args: [...inside, script], stdout: "piped" }).output();
   if (!(await enter("echo 1 > /proc/sys/kernel/ns_last_pid")).success) {
     await t.step({ name: "there are no user namespaces here", ignore: true, fn: () => {} });
-    return;
+    return undefined;
   }
   const program = guardedProgram(`
     const first = new Deno.Command("sleep", { args: ["300"], detached: true }).spawn();
-    await guard.began(first.pid);
-    first.kill();
-    await first.status;
-    // Half a second later, as start times are counted in hundredths.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    const end = async () => {
+      first.kill();
+      await first.status;
+      // Half a second later, as start times are counted in hundredths.
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    };
+    /** Resolves when the guard has taken what it is told: it reads a line after it, as it has done with the one before. */
+    const heard = async (tell) => {
+      const read = () => Number(/^rchar: (\\d+)$/m.exec(Deno.readTextFileSync(\`/proc/\${guard.pid}/io\`))[1]);
+      const enough = read() + \`+ \${first.pid}\\n\`.length;
+      await tell();
+      await guard.began(start(["true"]));
+      while (read() <= enough) await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    ${began}
     let [second, tries] = [0, 0];
     while (second !== first.pid && tries++ < 500) {
       if (second !== 0) Deno.kill(second, "SIGKILL");
@@ -149,10 +162,39 @@ Deno.test("a number that the system gave to another process since is left alone"
     kill -0 "$(echo "$said" | sed 's/.*second":\\([0-9]*\\).*/\\1/')" && echo lives
   `);
   await Deno.remove(file);
-  const [said = "", after] = new TextDecoder().decode(stdout).split("\n");
+  const [said = "", after = ""] = new TextDecoder().decode(stdout).split("\n");
   const { first, second } = JSON.parse(said);
-  assert.equal(second, first, "the number was given again");
-  assert.equal(after, "lives");
+  return { first, second, after };
+}
+
+Deno.test("a number that the system gave to another process since is left alone", LINUX, async (t) => {
+  const found = await givenAgain(
+    t,
+    `
+    await heard(() => guard.began(first.pid));
+    await end();
+  `,
+  );
+  if (found === undefined) return;
+  assert.equal(found.second, found.first, "the number was given again");
+  assert.equal(found.after, "lives");
+});
+
+Deno.test("so it is where the guard heard of the first one only after that had ended", LINUX, async (t) => {
+  const found = await givenAgain(
+    t,
+    `
+    await heard(async () => {
+      Deno.kill(guard.pid, "SIGSTOP");
+      await guard.began(first.pid);
+      await end();
+      Deno.kill(guard.pid, "SIGCONT");
+    });
+  `,
+  );
+  if (found === undefined) return;
+  assert.equal(found.second, found.first, "the number was given again");
+  assert.equal(found.after, "lives");
 });
 
 Deno.test("a group that has ended is forgotten", UNIX, async () => {
