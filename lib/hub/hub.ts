@@ -27,6 +27,7 @@ import { BUCKETS } from "./buckets.ts";
 import { Commands } from "./commands.ts";
 import { isCommandEvent } from "../protocol/projection.ts";
 import { Fleet, type FleetChange, NodeView } from "./fleet.ts";
+import { keepDeriving } from "./deriving.ts";
 import { follow } from "./following.ts";
 import type { HubProcess } from "../protocol/health.ts";
 import { openPlacementsAtHub } from "./placement/at_hub.ts";
@@ -229,6 +230,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     }
   })();
 
+  const deriving = replicas > 1 ? keepDeriving({ bus, log }, stop.signal) : undefined;
+
   let troubles: Trouble[] = [];
   const disk = diskOf(options.store === undefined ? [] : [options.store]);
   const measure = async () => {
@@ -304,7 +307,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     async [Symbol.asyncDispose]() {
       stop.abort();
       await owned[Symbol.asyncDispose]();
-      await Promise.all([following, writing, ticking]);
+      await Promise.all([following, writing, ticking, deriving]);
     },
   };
 }

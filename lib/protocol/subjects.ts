@@ -144,6 +144,8 @@ export const JOIN_ANY = subject("hub", "auth", "join", "*");
 
 /** `$JS.API.STREAM.SNAPSHOT.{stream}`: the server writes a stream for whoever may do everything. */
 export const snapshotSubject = (stream: string): string => `$JS.API.STREAM.SNAPSHOT.${stream}`;
+/** `$JS.API.STREAM.LEADER.STEPDOWN.{stream}`: another server of a cluster is to lead it. */
+export const stepDownSubject = (stream: string): string => `$JS.API.STREAM.LEADER.STEPDOWN.${stream}`;
 /** `$JS.API.STREAM.RESTORE.{stream}`: the server takes a stream back. */
 export const restoreSubject = (stream: string): string => `$JS.API.STREAM.RESTORE.${stream}`;
 

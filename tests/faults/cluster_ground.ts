@@ -7,7 +7,7 @@ import { type Bus, openBus } from "../../lib/nats/bus.ts";
 import { readStream, STREAM } from "../../lib/nats/streams.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import { HEADER } from "../../lib/protocol/run.ts";
-import { commandSubject, storedEvents } from "../../lib/protocol/subjects.ts";
+import { commandSubject, storedEvents, upResult } from "../../lib/protocol/subjects.ts";
 import type { ClusterServer, TestCluster } from "../nats_cluster.ts";
 import { until } from "../until.ts";
 import { spawnXtask, type XtaskProcess } from "../xtask_process.ts";
@@ -66,6 +66,8 @@ const outputOf = (id: string) => Array.from({ length: LINES }, (_, i) => `${id} 
 const WAIT_MS = 2_000;
 /** A server that died is missed for a few seconds by those who elect another one. */
 const PATIENCE_MS = 60_000;
+/** Well below the minute and more that the servers alone may take. */
+const DERIVED_MS = 30_000;
 
 /** Begins to ask. What is not answered is asked again under the same id. */
 export function startLoad(bus: Bus, nodes: readonly string[]): Load {
@@ -122,12 +124,13 @@ export async function account(bus: Bus, answered: readonly string[]): Promise<vo
       found.results.has(one) && found.events.get(one)?.includes("command_result") &&
       (found.logs.get(one)?.length ?? 0) >= outputOf(one.split(".")[0]!).length
     );
-  // The streams that are read follow the one that nodes write to; after a server was killed that may take a while.
+  // The streams that are read follow the one that nodes write to; after a server was killed the hub has to see to that.
   const found = await until("all to be stored", async () => {
     const found = await complete();
     return all(found) ? found : undefined;
-  }, { timeoutMs: PATIENCE_MS }).catch(complete);
+  }, { timeoutMs: DERIVED_MS }).catch(complete);
   for (const one of answered) {
+    if (!found.results.has(one)) assert.fail(`no result of ${one}: ${await whereabouts(bus, one)}`);
     assert.equal(found.results.get(one), 1, `results of ${one}`);
     assert.deepEqual(
       found.events.get(one),
@@ -137,6 +140,19 @@ export async function account(bus: Bus, answered: readonly string[]): Promise<vo
     assert.equal(found.logs.get(one), outputOf(one.split(".")[0]!), `output of ${one}`);
   }
   assert.equal(found.results.size, answered.length, "nothing was run that was not asked");
+}
+
+/** Whether the stream that nodes write to has a run's result, and how far the stream of results has read it. */
+async function whereabouts(bus: Bus, one: string): Promise<string> {
+  const [id = "", node = ""] = one.split(".");
+  const manager = await jetstreamManager(bus.connection);
+  const [up, results] = await Promise.all([manager.streams.info(STREAM.up), manager.streams.info(STREAM.results)]);
+  const message = await manager.streams.getMessage(STREAM.up, { last_by_subj: upResult(node, id) }).catch(String);
+  return JSON.stringify(
+    { message, up: [up.state, up.cluster], results: [results.state, results.sources, results.cluster] },
+    null,
+    2,
+  );
 }
 
 /** Types of the events of each command, in order, by `command.node`. */
