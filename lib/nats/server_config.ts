@@ -20,6 +20,8 @@ export const FOR_LEAF_NODES = {
   authorization: AUTHORIZATION,
   // For each link that is slow, a busy hub would keep some 10 MB of buffers to compress with: 12 GB for a thousand.
   compression: "off",
+  // Nodes have nothing to ask of each other. Else each link is told of, and looked through for, the subscriptions of all others.
+  isolate_leafnode_interest: true,
 };
 
 /** What the hub's server and each server of a hub's cluster are told alike: an account for each project, and a store. */
@@ -83,8 +85,11 @@ export function clusterConfigText(trust: ServerTrust, leafPort: number): string 
  */
 export const FIRST_INFO = "10s";
 
-/** Beside a second. More would show in how soon a node has caught up. */
-const REDIAL_JITTER_MS = 1_500;
+/**
+ * Beside a second. More would show in how soon a node has caught up: where nobody answers, the server waits up to twice as
+ * long.
+ */
+const REDIAL_JITTER_MS = 750;
 
 /** What a leaf node's server is told. */
 export interface LeafConfig {
