@@ -63,6 +63,8 @@ export class Forwarder implements AsyncDisposable {
   #position: Position;
   /** Whether the batch up to `sent` may have reached the hub. */
   #maybeStored: boolean;
+  /** What is to go out while there is no link: else it would be read anew with each attempt. */
+  #ready: readonly OutMessage[] | undefined;
   /** Sequence of the newest report there is. */
   #last: number;
   #bytes: number;
@@ -202,7 +204,8 @@ export class Forwarder implements AsyncDisposable {
   /** Hands over the next batch. False where there is no link. */
   async #handOver(): Promise<boolean> {
     const { bus, node, store } = this.#options;
-    const messages = await this.#next();
+    const messages = this.#ready ?? await this.#next();
+    this.#ready = undefined;
     const last = messages.at(-1)?.sequence;
     if (last === undefined) return true;
     if (this.#position.sent === undefined) await this.#save({ sent: last });
@@ -222,7 +225,10 @@ export class Forwarder implements AsyncDisposable {
       this.#answerMs = Math.min(8 * this.#answerMs, ANSWER_MS.max);
       throw error;
     }
-    if ("away" in outcome) return false;
+    if ("away" in outcome) {
+      this.#ready = messages;
+      return false;
+    }
     const newest = "first" in outcome ? outcome.first : outcome.newest;
     // A mark that is newer than the one that was named is this batch's own, if it can have arrived at all.
     const stored = "first" in outcome || newest > this.#position.mark && this.#maybeStored;

@@ -118,6 +118,26 @@ Deno.test("reports are handed over in order, by more than one batch, and once, w
   });
 });
 
+Deno.test("while there is no link what waits is read once, not with each attempt, and goes out when there is one", async () => {
+  await using ground = await Ground.make();
+  const { bus } = ground;
+  const manager = await jetstreamManager(bus.connection);
+  await manager.streams.delete(STREAM.up);
+  let reads = 0;
+  using _counting = bus.subscribe("$JS.API.DIRECT.GET.OUT", () => void reads++);
+  const texts = Array.from({ length: 30 }, (_, at) => `r${at}`);
+  await ground.put(...texts);
+  await using forwarder = await ground.start();
+  const asked = () => bus.connection.stats().outMsgs;
+  await until("a first attempt", () => reads > 0);
+  const [readBefore, before] = [reads, asked()];
+  await until("attempts", () => asked() >= before + 4);
+  assert.equal(reads, readBefore);
+  await ensureStreams(bus, { project: "p" });
+  await forwarder.flushed(AbortSignal.timeout(15_000));
+  assert.deepEqual(await ground.arrived(), texts);
+});
+
 Deno.test("what was handed over stays for a while, and goes", async () => {
   await using ground = await Ground.make();
   await using forwarder = await ground.start();
