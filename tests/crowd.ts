@@ -30,6 +30,8 @@ export interface Crowd {
   readonly nodes: readonly Linked[];
   /** How often a forwarder found trouble other than that there is no link. */
   readonly troubles: readonly string[];
+  /** How many links were made, those that came to nothing included. */
+  dials(): number;
 }
 
 /** One with many more accounts takes long to start. */
@@ -56,9 +58,11 @@ export async function startCrowd(stack: AsyncDisposableStack, fleet: TestFleet, 
     first_info_timeout: FIRST_INFO,
   });
   const urls = new Map<string, string>();
+  const servers: TestServer[] = [];
   for (let at = 0; at < count; at += PER_SERVER) {
     const some = ids.slice(at, at + PER_SERVER);
     const server = stack.use(await startServerOf(some, `crowd-${at}`, remote));
+    servers.push(server);
     for (const id of some) urls.set(id, server.url.replace("://", `://${id}:${id}@`));
   }
   const troubles: string[] = [];
@@ -93,7 +97,10 @@ export async function startCrowd(stack: AsyncDisposableStack, fleet: TestFleet, 
   await Promise.all(Array.from({ length: AT_ONCE }, async () => {
     for (const id of left) nodes.push(await start(id));
   }));
-  return { nodes, troubles };
+  const dials = () => {
+    return servers.reduce((sum, server) => sum + server.logText().split("Leafnode connection created").length - 1, 0);
+  };
+  return { nodes, troubles, dials };
 }
 
 function startServerOf(ids: readonly string[], name: string, remote: (id: string) => unknown): Promise<TestServer> {
