@@ -172,7 +172,8 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     }
     const state = await stateOf(one.id, one.node);
     if (state !== undefined && state !== "queued") return;
-    await keep(one);
+    // It was kept once and is not any more, so its node has it, and its word of that is under way.
+    await keep(state === "queued" ? { ...one, tried: true } : one);
     const { capability, verb, input, deadline, by } = one;
     await tell({ type: "command_queued", ...about(one), capability, verb, input, deadline, ...(by && { by }) });
   };

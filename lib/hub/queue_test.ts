@@ -101,6 +101,18 @@ Deno.test("a command that was taken back or given is not kept again when it is a
   assert.deepEqual(ground.ends, ["cancelled"]);
 });
 
+Deno.test("what its node has is not taken back here, asked once more before the node's word of it has come", async () => {
+  await using ground = await Ground.make();
+  const id = newCommandId();
+  await ground.leave(id);
+  await ground.come();
+  await ground.leave(id);
+  assert.equal(await ground.queue.withdraw(id, "n1"), false);
+  await ground.come();
+  assert.deepEqual([ground.given, ground.ends], [[id, id], []], "the node says what became of it");
+  assert.equal((await ground.bucket.entries()).size, 0);
+});
+
 Deno.test("an id that waits as another command is refused, and asked again at once it is one command", async () => {
   await using ground = await Ground.make();
   const id = newCommandId();
