@@ -36,6 +36,8 @@ interface Entry {
   readonly report: Report;
   /** Whether the journal has it, or is about to. */
   kept: boolean;
+  /** Whether its run was told that it is taken, or the hub may have it: it is not given up any more. */
+  taken: boolean;
   /** Whether it was given up, as the disk would not take it. */
   lost: boolean;
   /** Hears that it is on disk, or further. */
@@ -110,7 +112,7 @@ export class Outbox implements AsyncDisposable {
   push(reports: readonly Report[]): void {
     for (const report of reports) {
       this.#spoolBytes += report.payload.length;
-      this.#add({ report, kept: true, lost: false });
+      this.#add({ report, kept: true, taken: true, lost: false });
     }
     if (!this.#options.uplink.up) void this.#spool();
   }
@@ -132,13 +134,14 @@ export class Outbox implements AsyncDisposable {
     const { uplink } = this.#options;
     if (uplink.full || !uplink.up && this.#spoolBytes + draft.payload.length > LOG_SPOOL_BYTES) return false;
     const [report] = this.number([draft]) as [Report];
-    const entry: Entry = { report, kept: false, lost: false, onSafe };
+    const entry: Entry = { report, kept: false, taken: false, lost: false, onSafe };
     this.#add(entry);
     while (uplink.up && this.#memoryBytes > LOG_UNACKED_BYTES && !this.#stop.signal.aborted) {
       await new Promise<void>((resolve) => this.#room.push(resolve));
     }
     if (!uplink.up) await this.#spool();
-    return !entry.lost;
+    entry.taken = !entry.lost;
+    return entry.taken;
   }
 
   /** Puts all that is in memory on disk: resolves when none of it can be lost any more, or the disk takes nothing. */
@@ -173,8 +176,8 @@ export class Outbox implements AsyncDisposable {
   }
 
   /**
-   * Moves what is in memory to disk, so that an outage of any length costs no memory. Where the disk refuses, output is
-   * given up; facts are on it already.
+   * Moves what is in memory to disk, so that an outage of any length costs no memory. Where the disk refuses, new output is
+   * given up; what was taken while the link was up, which is bounded, stays in memory; facts are on disk already.
    */
   async #spool(): Promise<void> {
     // A copy: what is added while the disk writes must not count as written.
@@ -188,7 +191,10 @@ export class Outbox implements AsyncDisposable {
       this.#spoolTroubled = false;
       for (const { onSafe } of loose) onSafe?.();
     } catch (error) {
-      for (const entry of loose) entry.lost = true;
+      for (const entry of loose) {
+        entry.kept = false;
+        entry.lost = !entry.taken;
+      }
       this.#spoolBytes = Math.max(0, this.#spoolBytes - bytes);
       this.#entries = this.#entries.filter(({ lost }) => !lost);
       // Whoever hears of it may want to log it, which would end here again.
@@ -197,6 +203,8 @@ export class Outbox implements AsyncDisposable {
       this.#options.onTrouble(error);
       return;
     }
+    // The disk has refused some of it in the meantime.
+    if (moved.some(({ kept }) => !kept)) return;
     const first = moved[0]?.report.seq;
     const last = moved.at(-1)?.report.seq;
     if (first === undefined || last === undefined) return;
@@ -248,7 +256,7 @@ export class Outbox implements AsyncDisposable {
       .filter(({ seq }) => seq <= this.#diskTo);
     const last = reports.at(-1)?.seq;
     this.#diskFrom = last === undefined ? this.#diskTo + 1 : last + 1;
-    this.#entries.unshift(...reports.map((report) => ({ report, kept: true, lost: false })));
+    this.#entries.unshift(...reports.map((report) => ({ report, kept: true, taken: true, lost: false })));
   }
 
   /** Sends the oldest entries, several on their way at once; drops each front run of acknowledged ones. */
@@ -256,6 +264,7 @@ export class Outbox implements AsyncDisposable {
     const { uplink, node } = this.#options;
     const before = this.#diskHolds ? this.#diskFrom : Infinity;
     const batch = this.#entries.slice(0, IN_FLIGHT_MAX).filter(({ report }) => report.seq < before);
+    for (const entry of batch) entry.taken = true;
     const outcomes = await Promise.allSettled(
       batch.map(({ report }) => uplink.send(report, `${node}.${report.seq}`, signal)),
     );

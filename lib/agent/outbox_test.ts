@@ -170,6 +170,30 @@ Deno.test("a disk that refuses costs output, is told once, and never a fact that
   assert.deepEqual(node.arrived, ["f0", "f1", "l3"]);
 });
 
+Deno.test("output that was taken while the link was up is not lost when that breaks and the disk refuses", async () => {
+  await using node = await Node.start();
+  node.line.stalled = true;
+  for (const text of ["l0", "l1"]) assert.equal(await node.outbox.log(draft(text)), true);
+  await until("output on its way", () => node.line.inFlight > 0);
+  node.line.cut();
+  const { journal } = node;
+  const keep = journal.keep.bind(journal);
+  journal.keep = (reports) => reports.length === 0 ? keep(reports) : Promise.reject(new Error("disk full"));
+  assert.equal(await node.outbox.log(draft("l2")), false, "its run tells of the gap");
+  journal.keep = keep;
+  assert.equal(await node.outbox.log(draft("l3")), true);
+  assert.equal(
+    new Set(journal.reports({ from: 0, maxBytes: 1e9 }).map(textOf)).size,
+    3,
+    "what the disk takes now is on it",
+  );
+  node.line.stalled = false;
+  node.line.restore();
+  await node.flushed();
+  assert.deepEqual(node.arrived, ["l0", "l1", "l3"]);
+  assert.deepEqual(node.journal.backlog(), { bytes: 0 });
+});
+
 Deno.test("where the store behind the link is full, output gives way and facts go on", async () => {
   await using node = await Node.start();
   node.line.full = true;
