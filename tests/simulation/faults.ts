@@ -20,6 +20,11 @@ export function startFaults(fleet: SimulatedFleet, { count, untilMs }: { count: 
       for (const [from, to] of ways) network.setCut(from as string, to as string, false);
     });
   };
+  const fill = (disk: { full: boolean }, ms: number) => {
+    note(`a disk is full for ${Math.round(ms)} ms`);
+    disk.full = true;
+    world.after(ms, world.outside, () => disk.full = false);
+  };
   const setClock = ({ clock, services: [first] }: NodeSite | HubSite, byMs: number) => {
     clock.offsetMs += byMs;
     note(`the clock beside ${first?.name} is off by ${Math.round(clock.offsetMs / 1000)} s`);
@@ -39,13 +44,7 @@ export function startFaults(fleet: SimulatedFleet, { count, untilMs }: { count: 
       const site = random.pick(fleet.sites);
       if (site.services.some(({ running }) => running)) fleet.powerLoss(site, 1_000 + forMs());
     }],
-    full: [2, () => {
-      const disk = random.pick([fleet.hub.store, ...fleet.nodes.flatMap(({ disk, store }) => [disk, store])]);
-      const ms = forMs();
-      note(`a disk is full for ${Math.round(ms)} ms`);
-      disk.full = true;
-      world.after(ms, world.outside, () => disk.full = false);
-    }],
+    full: [2, () => fill(random.pick(fleet.disks), forMs())],
     clock: [1, () => setClock(random.pick(fleet.sites), random.between(-600_000, 600_000))],
     // Whatever a machine measures by its wall clock while nobody reaches it is wrong.
     adrift: [1, () => {
@@ -54,17 +53,27 @@ export function startFaults(fleet: SimulatedFleet, { count, untilMs }: { count: 
       world.after(random.between(1_000, 10_000), world.outside, () => setClock(site, random.between(-120_000, 0)));
     }],
   };
+  // What a run writes then has nowhere to go. From a source of its own, so that most worlds are what they are without it.
+  const harsh = new Random(world.seed, "cornered");
+  const corner = () => {
+    const [site, ms] = [harsh.pick(fleet.nodes), Math.min(harsh.around(15_000), untilMs / 2)];
+    cut(site, ms);
+    network.reset(site.id, HUB);
+    site.server?.kill(ms);
+    fill(site.disk, ms);
+  };
   const bag = Object.values(faults).flatMap(([weight, act]) => Array<() => void>(weight).fill(act));
   for (let number = 0; number < count; number++) {
     world.after(random.between(0, untilMs * 0.9), world.outside, random.pick(bag));
   }
+  if (harsh.chance(0.3)) world.after(harsh.between(0, untilMs * 0.9), world.outside, corner);
   world.after(untilMs, world.outside, () => {
     note("nothing goes wrong any more");
     for (const { id } of fleet.nodes) {
       network.setCut(id, HUB, false);
       network.setCut(HUB, id, false);
     }
-    for (const disk of [fleet.hub.store, ...fleet.nodes.flatMap(({ disk, store }) => [disk, store])]) disk.full = false;
+    for (const disk of fleet.disks) disk.full = false;
     for (const { services } of fleet.sites) for (const { process } of services) process.stoppedUntil = 0;
   });
 }

@@ -237,6 +237,11 @@ export class SimulatedFleet {
     return [this.hub, ...this.nodes];
   }
 
+  /** All disks, or parts of one that are full by themselves. */
+  get disks(): { full: boolean }[] {
+    return [this.hub.store, ...this.nodes.flatMap(({ disk, store }) => [disk, store])];
+  }
+
   start(): void {
     for (const site of this.sites) for (const service of site.services) service.start();
   }

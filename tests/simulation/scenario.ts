@@ -24,7 +24,7 @@ export interface Outcome {
   readonly digest: number;
 }
 
-/** When faults stop, all is to be at rest within this. */
+/** When faults stop, all is to be at rest within this and what the work takes: a node may have one slot. */
 const REST_MS = 240_000;
 const LOOK_MS = 1_000;
 
@@ -55,7 +55,7 @@ export async function simulate(seed: number, onStep?: (step: Step) => void): Pro
   globalThis.addEventListener("unhandledrejection", uncaught);
   try {
     fleet.start();
-    startUsers({ fleet, witness, commands: random.int(5, 25), untilMs });
+    const workMs = startUsers({ fleet, witness, commands: random.int(5, 25), untilMs });
     startFaults(fleet, { count: random.int(0, 14), untilMs });
     const look = () => {
       witness.look();
@@ -63,7 +63,7 @@ export async function simulate(seed: number, onStep?: (step: Step) => void): Pro
       world.after(LOOK_MS, world.outside, look);
     };
     world.after(LOOK_MS, world.outside, look);
-    await world.run(untilMs + REST_MS);
+    await world.run(untilMs + workMs + REST_MS);
     if (witness.violations.length === 0) {
       witness.account();
       const unsettled = witness.unsettled;

@@ -24,8 +24,12 @@ export interface UsersOptions {
 const TRIES = 6;
 const ASK_MS = 3_000;
 
-/** Has commands asked from now on. */
-export function startUsers({ fleet, witness, commands, untilMs }: UsersOptions): void {
+/**
+ * Has commands asked from now on.
+ *
+ * @returns How long all of them take, one after the other
+ */
+export function startUsers({ fleet, witness, commands, untilMs }: UsersOptions): number {
   const { world } = fleet.ground;
   const random = new Random(world.seed, "users");
   const user = new Process("user", HUB, { offsetMs: 0 });
@@ -33,6 +37,7 @@ export function startUsers({ fleet, witness, commands, untilMs }: UsersOptions):
   world.after(0, user, () => {
     openBus({ servers: `nats://${HUB}:4222`, waitOnFirstConnect: true }).then(bus.resolve);
   });
+  let workMs = 0;
   for (let number = 0; number < commands; number++) {
     const way = random.pick(["give", "give", "leave", "move"] as const);
     // What may move is what takes long.
@@ -43,6 +48,7 @@ export function startUsers({ fleet, witness, commands, untilMs }: UsersOptions):
       exitCode: random.chance(0.9) ? 0 : 1,
       stubbornMs: random.chance(0.7) ? 50 : 8_000,
     };
+    workMs += work.ms;
     const node = random.pick(fleet.nodes).id;
     const how = { deadlineMs: random.chance(0.2) ? random.around(15_000) : undefined };
     const cancelMs = random.chance(0.2) ? random.around(3_000) : undefined;
@@ -111,6 +117,7 @@ export function startUsers({ fleet, witness, commands, untilMs }: UsersOptions):
       await bus.request(hubSubject("command", "cancel"), JSON.stringify({ id }), { timeoutMs: 20_000 }).catch(() => {});
     };
   }
+  return workMs;
 
   /** Asks until there is an answer that another try would not change. */
   async function patiently(act: () => Promise<void>): Promise<void> {

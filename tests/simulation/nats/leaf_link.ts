@@ -25,7 +25,7 @@ export function acceptLeaves(server: NatsServer): void {
     speak(server, end, PING_MS.hub, ({ node, server: leaf }) => {
       end.send({ type: "hello", node, server });
       const may = rights(ROLE_SUBJECTS.leaf.subscribe.allow, node);
-      return (subject) => may.match(subject).length > 0 && wanted(leaf, subject);
+      return (subject) => may.wants(subject) && wanted(leaf, subject);
     });
   });
 }
@@ -46,7 +46,7 @@ export function linkWith(hub: string, server: NatsServer, node: string): void {
       server,
       end,
       PING_MS.leaf,
-      ({ server: above }) => (subject) => may.match(subject).length > 0 && wanted(above, subject),
+      ({ server: above }) => (subject) => may.wants(subject) && wanted(above, subject),
     );
     closed.then(() => world.after(DIAL_AGAIN_MS, process, dial));
   };
@@ -110,5 +110,5 @@ function rights(allowed: readonly string[], node: string): Interest<true> {
 
 /** What those who are connected to a server want; of one that has died without a word, all that they may have wanted. */
 function wanted(other: NatsServer, subject: string): boolean {
-  return !other.process.alive || other.interest.match(subject).length > 0;
+  return !other.process.alive || other.interest.wants(subject);
 }

@@ -37,7 +37,7 @@ export class NatsServer implements Router {
   }
 
   hasInterest(subject: string, except?: Link): boolean {
-    if (this.interest.match(subject).length > 0) return true;
+    if (this.interest.wants(subject)) return true;
     for (const link of this.links) if (link !== except && link.wants(subject)) return true;
     return false;
   }

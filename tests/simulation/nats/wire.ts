@@ -26,6 +26,7 @@ export const encode = (text: string): Uint8Array => text === "" ? EMPTY : encode
 export const decode = (bytes: Uint8Array): string => bytes.length === 0 ? "" : decoder.decode(bytes);
 
 const [CR, LF] = [13, 10];
+const LINE_END = new Uint8Array([CR, LF]);
 
 /** Reads commands from bytes, in whatever pieces they come. */
 export class CommandReader {
@@ -79,10 +80,10 @@ export class CommandReader {
 /** A message as its subscriber gets it. */
 export function delivery(sid: string, { subject, reply, head, data }: Message): Uint8Array {
   const to = reply === undefined ? sid : `${sid} ${reply}`;
-  if (head === undefined) return joined([encode(`MSG ${subject} ${to} ${data.length}\r\n`), data, encode("\r\n")]);
+  if (head === undefined) return joined([encode(`MSG ${subject} ${to} ${data.length}\r\n`), data, LINE_END]);
   const headers = encode(head);
   const sizes = `${headers.length} ${headers.length + data.length}`;
-  return joined([encode(`HMSG ${subject} ${to} ${sizes}\r\n`), headers, data, encode("\r\n")]);
+  return joined([encode(`HMSG ${subject} ${to} ${sizes}\r\n`), headers, data, LINE_END]);
 }
 
 /** Bytes one behind the other. */

@@ -75,7 +75,8 @@ export function enter(world: World, connect: Connect): Disposable {
     return into;
   };
   const uuid = () => {
-    const hex = Array.from({ length: 32 }, () => ids.int(0, 15).toString(16)).join("");
+    let hex = "";
+    for (let i = 0; i < 32; i++) hex += "0123456789abcdef"[ids.int(0, 15)];
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${
       hex.slice(20)
     }` as const;
