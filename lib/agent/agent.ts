@@ -109,10 +109,11 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
     reporter.log("error", damage);
     await reporter.alert("critical", damage);
   }
-  const { host, capabilities, unavailable, guarded, keeper } = await machine.openHost();
+  const { host, capabilities, unavailable, guarded, bound, keeper } = await machine.openHost();
   stack.use(host);
   const slots = new Slots(options.slots);
-  const leases = stack.use(new Leases({ renew: (runs, withinMs) => renewLeases(bus, node, runs, withinMs), elapsed }));
+  const renew = (runs: readonly LeasedRun[], withinMs: number) => renewLeases(bus, node, runs, withinMs);
+  const leases = stack.use(new Leases({ renew, elapsed, onBounds: bound }));
   // Until the node is known to the hub there is nobody to tell.
   let changed = () => {};
   const counts = new RunCounts();

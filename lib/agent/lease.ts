@@ -118,6 +118,23 @@ export function decide(
   return { leases: { byId, asked, nextNumber, renewAt }, effects };
 }
 
+/** How long a run may go on without another renewal, where nothing of this process runs. */
+export interface RunBound {
+  readonly id: string;
+  readonly askMs: number;
+  readonly killMs: number;
+}
+
+/** The bounds of all runs that have begun and not ended. */
+export function boundsOf({ byId }: Leases, now: number): RunBound[] {
+  return [...byId.values()].filter(({ phase }) => phase !== "asked" && phase !== "over").map(
+    ({ id, since, leaseMs }) => {
+      const { killMs, guardMs } = leaseTimes(leaseMs);
+      return { id, askMs: since + killMs - now, killMs: since + guardMs - now };
+    },
+  );
+}
+
 /** The time between two renewals: as the shortest lease needs it. */
 function renewMs(byId: ReadonlyMap<string, Lease>): number {
   return Math.min(...[...byId.values()].map(({ leaseMs }) => leaseTimes(leaseMs).renewMs));

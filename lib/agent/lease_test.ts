@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { leaseTimes } from "../protocol/lease.ts";
-import { decide, type LeaseEffect, type LeaseEvent, type Leases, NO_LEASES } from "./lease.ts";
+import { boundsOf, decide, type LeaseEffect, type LeaseEvent, type Leases, NO_LEASES } from "./lease.ts";
 
-const { stopMs, killMs } = leaseTimes(15_000);
+const { stopMs, killMs, guardMs } = leaseTimes(15_000);
 const ID = "01JAAAAAAAAAAAAAAAAAAAAAAA";
 
 /** A node's leases and a clock. */
@@ -28,6 +28,9 @@ function node() {
     answer: (number: number, renewed = [ID], lost: string[] = []) => hear({ type: "answered", number, renewed, lost }),
     get told() {
       return told.map(({ type }) => type);
+    },
+    get bounds() {
+      return boundsOf(leases, now);
     },
     get ids() {
       return [...leases.byId.keys()];
@@ -70,6 +73,28 @@ Deno.test("all runs are renewed in one request, every third of a lease", () => {
   one.answer(1, [ID, other]);
   assert.deepEqual(one.at(4_999), []);
   assert.deepEqual(one.at(5_000), [{ type: "renew", number: 2, runs, withinMs: 5_000 }]);
+});
+
+Deno.test("what stands still is told how long a run may go on: from its start to its end, by the newest answered renewal", () => {
+  const one = node();
+  one.take();
+  one.at(0);
+  assert.deepEqual(one.bounds, [], "nothing has begun");
+  one.wake(100);
+  one.answer(1);
+  const bound = (
+    since: number,
+    now: number,
+  ) => [{ id: ID, askMs: since + killMs - now, killMs: since + guardMs - now }];
+  assert.deepEqual(one.bounds, bound(0, 100));
+  one.at(5_000);
+  assert.deepEqual(one.bounds, bound(0, 5_000), "not answered");
+  one.answer(2);
+  assert.deepEqual(one.bounds, bound(5_000, 5_000));
+  one.at(5_000 + stopMs);
+  assert.deepEqual(one.bounds, bound(5_000, 5_000 + stopMs), "while it is being ended");
+  one.hear({ type: "ended", id: ID, settled: false });
+  assert.deepEqual(one.bounds, []);
 });
 
 Deno.test("a lease counts from when the renewal was sent, not from its answer", () => {

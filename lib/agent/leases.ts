@@ -5,7 +5,15 @@
 import { XtaskError } from "../protocol/error.ts";
 import type { LeasedRun, Renewed } from "../protocol/lease.ts";
 import { LEASES_MAX } from "../protocol/limits.ts";
-import { decide, type LeaseEffect, type LeaseEvent, type Leases as State, NO_LEASES } from "./lease.ts";
+import {
+  boundsOf,
+  decide,
+  type LeaseEffect,
+  type LeaseEvent,
+  type Leases as State,
+  NO_LEASES,
+  type RunBound,
+} from "./lease.ts";
 
 /** What {@linkcode Leases} needs. */
 export interface LeasesOptions {
@@ -13,6 +21,8 @@ export interface LeasesOptions {
   readonly renew: (runs: readonly LeasedRun[], withinMs: number) => Promise<Renewed>;
   /** In ms of a clock that only grows, also while the machine sleeps. */
   readonly elapsed: () => number;
+  /** Hears how long runs may go on, anew with every renewal: whoever hears it ends them where this process stands still. */
+  readonly onBounds?: ((bounds: readonly RunBound[]) => void) | undefined;
 }
 
 /** A lease that a run was given. */
@@ -56,6 +66,8 @@ export class Leases implements Disposable {
   #lookMs = LOOK_MS_MAX;
   #soon = false;
   #closed = false;
+  /** What `onBounds` has heard. */
+  #told = "";
 
   constructor(options: LeasesOptions) {
     this.#options = options;
@@ -131,9 +143,20 @@ export class Leases implements Disposable {
   }
 
   #hear(event: LeaseEvent): void {
-    const { leases, effects } = decide(this.#state, event, this.#options.elapsed());
+    const now = this.#options.elapsed();
+    const { leases, effects } = decide(this.#state, event, now);
     this.#state = leases;
+    this.#tellBounds(now);
     for (const effect of effects) this.#apply(effect);
+  }
+
+  #tellBounds(now: number): void {
+    const { onBounds } = this.#options;
+    if (onBounds === undefined) return;
+    const bounds = boundsOf(this.#state, now);
+    const told = bounds.map(({ id, killMs }) => `${id} ${now + killMs}`).join();
+    if (told !== this.#told) onBounds(bounds);
+    this.#told = told;
   }
 
   #apply(effect: LeaseEffect): void {

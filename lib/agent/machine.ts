@@ -8,13 +8,14 @@ import type { CapabilityName } from "../capability/registry.ts";
 import { startGuard } from "../os/guard.ts";
 import { bootId } from "../os/started.ts";
 import { lockFolder } from "../os/lock.ts";
-import { type EndProcesses, endProcesses } from "../os/processes.ts";
+import { type EndProcesses, endProcesses, markOf } from "../os/processes.ts";
 import { KILL_GRACE_MS } from "../protocol/limits.ts";
 import { platformHere } from "../protocol/platform.ts";
 import { askReady, type CommonFacts, findCapabilities, type Unavailable } from "./inventory.ts";
 import type { JournalPort } from "./journal.ts";
 import { openJournal } from "./journal_repair.ts";
 import { createKeeper, type Keeper } from "./keeper.ts";
+import type { RunBound } from "./lease.ts";
 import { startMetrics } from "./metrics.ts";
 
 /** What an agent stands on. */
@@ -42,6 +43,8 @@ export interface Offer {
   readonly unavailable: readonly Unavailable[];
   /** Whether what runs have started ends with the agent, however that ends. */
   readonly guarded: boolean;
+  /** Ends runs whose lease lapses while the agent stands still: see `Leases`. Undefined where nothing can. */
+  readonly bound?: (bounds: readonly RunBound[]) => void;
   /** Starts runs that outlive the agent; undefined where that cannot be. */
   readonly keeper?: Keeper;
 }
@@ -95,6 +98,8 @@ export function machineHere(options: MachineOptions): Machine {
         unavailable: [...unavailable, ...unready],
         guarded: guard !== undefined,
         ...(guard === undefined ? {} : {
+          bound: (bounds) =>
+            void guard.bound(bounds.map(({ id, askMs, killMs }) => ({ run: markOf(node, id), askMs, killMs }))),
           keeper: createKeeper({
             ...{ node, env, endProcesses, folder: `${home}/kept`, graceMs: KILL_GRACE_MS },
             boot: await bootId(),

@@ -297,6 +297,8 @@ export class Runs {
         signal,
         kill: run.kill.signal,
         output: (stream: "out" | "err", bytes: Uint8Array<ArrayBuffer>) => run.output.write(stream, bytes),
+        // Where this process was stopped for longer than its lease, that is why it ended.
+        onEnded: () => leases.look(),
       };
       if (run.accepted.kept === undefined) outcome = await this.#options.host.invoke(asked);
       else {

@@ -27,6 +27,8 @@ export interface Invocation {
   readonly output: (stream: "out" | "err", bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
   /** Hears of each process that the run starts. */
   readonly onStarted?: (pid: number) => void;
+  /** Hears that one has ended, before anything comes of that. */
+  readonly onEnded?: () => void;
 }
 
 /** How a call ended. An error that the handler threw stands here; what is thrown by `invoke` is the host's own failure. */
@@ -222,7 +224,7 @@ class CapabilityWorker implements AsyncDisposable {
         return;
       case "started":
         groups.add(message.pid);
-        void this.#guard?.began(message.pid);
+        void this.#guard?.began(message.pid, markOf(this.#node, invocation.command));
         invocation.onStarted?.(message.pid);
         // The wish to stop may have come while the process was being started.
         if (invocation.signal.aborted) await this.#end(call, message.pid);
@@ -232,6 +234,7 @@ class CapabilityWorker implements AsyncDisposable {
         return;
       case "ended":
         groups.delete(message.pid);
+        invocation.onEnded?.();
         await this.#end(call, message.pid);
         void this.#guard?.ended(message.pid);
         this.#post({ type: "reaped", call: message.call, pid: message.pid });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { until } from "../../tests/until.ts";
 import { GUARD_MARK, startGuard } from "./guard.ts";
-import { sendSignal } from "./processes.ts";
+import { MARK, sendSignal } from "./processes.ts";
 
 const UNIX = { ignore: Deno.build.os === "windows" };
 const LINUX = { ignore: Deno.build.os !== "linux" };
@@ -249,6 +249,88 @@ Deno.test("a guard that was killed is replaced, and its successor knows what it 
     say(child);
   `);
   const child = await run.said<number>();
+  run.child.kill("SIGKILL");
+  await gone(child);
+});
+
+/** The environment of a process of a run. */
+const MARKED = (run: string) => `{ ...guard.env, ${MARK}: ${JSON.stringify(run)} }`;
+
+Deno.test(
+  "runs that may go on for so long only end where whoever should tell that anew stands still",
+  LINUX,
+  async () => {
+    await using run = guarded(`
+    const told = start(["sh", "-c", ${JSON.stringify(FAMILY)}], ${MARKED("n1.a")});
+    await guard.began(told, "n1.a");
+    const bounds = [{ run: "n1.a", askMs: 500, killMs: 1_000 }, { run: "n1.b", askMs: 500, killMs: 1_000 }];
+    await guard.bound(bounds);
+    // Begun when the time runs already; known by its group alone; deaf.
+    const wiped = start(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]);
+    await guard.began(wiped, "n1.b");
+    // Of the same run, and never told of.
+    const untold = start(["sleep", "300"], ${MARKED("n1.b")});
+    const others = start(["sleep", "300"], ${MARKED("n1.c")});
+    await guard.began(others, "n1.c");
+    say({ guard: guard.pid, mine: [told, wiped, untold], others });
+  `);
+    const { guard, mine, others } = await run.said<{ guard: number; mine: number[]; others: number }>();
+    run.child.kill("SIGSTOP");
+    for (const pid of mine) await gone(pid);
+    assert.ok(await lives(others), "what has no bound goes on");
+    assert.ok(await lives(guard));
+    run.child.kill("SIGKILL");
+    await gone(others);
+    await gone(guard);
+  },
+);
+
+Deno.test("runs go on for as long as that is told anew, and where they have no bound any more", UNIX, async () => {
+  await using run = guarded(`
+    const one = start(["sleep", "300"], ${MARKED("n1.a")});
+    const two = start(["sleep", "300"], ${MARKED("n1.b")});
+    await Promise.all([guard.began(one, "n1.a"), guard.began(two, "n1.b")]);
+    const begun = performance.now();
+    while (performance.now() - begun < 1_500) {
+      await guard.bound(["n1.a", "n1.b"].map((run) => ({ run, askMs: 400, killMs: 600 })));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await guard.bound([{ run: "n1.b", askMs: 400, killMs: 600 }]);
+    say([guard.pid, one, two]);
+  `);
+  const [guard = 0, one = 0, two = 0] = await run.said<number[]>();
+  assert.ok(await lives(one));
+  assert.ok(await lives(two));
+  await gone(two);
+  assert.ok(await lives(one));
+  run.child.kill("SIGKILL");
+  await gone(one);
+  await gone(guard);
+});
+
+const SUCCESSOR = "a guard that was killed ends nothing when the time of a run has come: its successor knows better";
+Deno.test(SUCCESSOR, LINUX, async () => {
+  await using run = guarded(`
+    const { childrenOf } = await import(${JSON.stringify(import.meta.resolve("../../tests/faults/children.ts"))});
+    const child = start(["sleep", "300"], ${MARKED("n1.a")});
+    await guard.began(child, "n1.a");
+    await guard.bound([{ run: "n1.a", askMs: 900, killMs: 1_000 }]);
+    const first = guard.pid;
+    let watchers = [];
+    while (watchers.length === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      watchers = childrenOf(first);
+    }
+    Deno.kill(first, "SIGKILL");
+    while (guard.pid === first) {
+      await guard.bound([{ run: "n1.a", askMs: 60_000, killMs: 60_000 }]);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    say([watchers[0], child]);
+  `);
+  const [watcher = 0, child = 0] = await run.said<number[]>();
+  await gone(watcher);
+  assert.ok(await lives(child));
   run.child.kill("SIGKILL");
   await gone(child);
 });

@@ -30,24 +30,27 @@ export interface LeaseTimes {
   readonly renewMs: number;
   /** Without a renewal the node asks the run to end now… */
   readonly stopMs: number;
-  /** …and ends it by force now, so that it is over before the lease is. */
+  /** …and ends it by force now, so that it is over before the lease is. Where the node's agent stands still, its guard asks… */
   readonly killMs: number;
+  /** …and ends it by force now. */
+  readonly guardMs: number;
   /** The hub gives the command to another node no sooner than this after it answered a renewal. */
   readonly regrantMs: number;
 }
 
 /**
- * The times of a lease: of one of 15 s, 5, 12, 14 and 17 s.
+ * The times of a lease: of one of 15 s, 5, 12, 14, 15 and 17 s.
  *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
  * import { leaseTimes } from "./lease.ts";
  *
- * assert.deepEqual(leaseTimes(), { renewMs: 5_000, stopMs: 12_000, killMs: 14_000, regrantMs: 17_000 });
+ * const { renewMs, stopMs, killMs, guardMs, regrantMs } = leaseTimes();
+ * assert.deepEqual([renewMs, stopMs, killMs, guardMs, regrantMs], [5_000, 12_000, 14_000, 15_000, 17_000]);
  * ```
  */
 export function leaseTimes(leaseMs: number = LEASE_MS): LeaseTimes {
   const part = leaseMs / 15;
-  return { renewMs: 5 * part, stopMs: 12 * part, killMs: 14 * part, regrantMs: 17 * part };
+  return { renewMs: 5 * part, stopMs: 12 * part, killMs: 14 * part, guardMs: 15 * part, regrantMs: 17 * part };
 }

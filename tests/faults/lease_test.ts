@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { connectFleet, type Fleet } from "../../lib/client/fleet.ts";
 import { readStream, STREAM } from "../../lib/nats/streams.ts";
-import { markOf, survivors } from "../../lib/os/processes.ts";
+import { markOf, sendSignal, survivors } from "../../lib/os/processes.ts";
 import { leaseTimes } from "../../lib/protocol/lease.ts";
 import { LEASE_MS } from "../../lib/protocol/limits.ts";
 import { type CommandRecord, Result } from "../../lib/protocol/run.ts";
@@ -12,6 +12,7 @@ import { copyProject, startFleet, temporaryFolder, type TestFleet } from "../fle
 import { assertApart, attemptsIn, beating, inState, letEnd, type Ran, recordOf, running, submit } from "../moving.ts";
 import { until } from "../until.ts";
 import { spawnXtask, type XtaskProcess } from "../xtask_process.ts";
+import { guardsOf } from "./children.ts";
 import { startHubProcess, startNodeProcess } from "./ground.ts";
 import { relayTo } from "./relay.ts";
 
@@ -165,8 +166,7 @@ Deno.test("a node is killed during a run that may move: another one has it, and 
 });
 
 Deno.test({
-  name:
-    "an agent is stopped by the system for longer than its lease: when it goes on it ends its run before it tells anything",
+  name: "an agent is stopped by the system for longer than its lease: its run has ended before another node starts it",
   ignore: Deno.build.os === "windows",
   async fn() {
     await using stack = new AsyncDisposableStack();
@@ -176,7 +176,36 @@ Deno.test({
     const { id } = await submit(fleet, "stubborn");
     await running(folder, 1);
     await all.start("n2");
+    using renewals = await hear(fleet.bus, leaseRenewSubject("n1"));
+    await renewals.first();
+    // The answer to that one counts or not, as it happens.
     Deno.kill(agent.pid, "SIGSTOP");
+    const stoppedAt = Date.now();
+    const [first] = await takenOver(one, SHORT_MS);
+    assertApart(await attemptsIn(folder));
+    const { renewMs, guardMs } = leaseTimes(SHORT_MS);
+    assert.ok(first.last - stoppedAt > guardMs - renewMs - 500, "it was ended by nothing before its time");
+    assert.deepEqual(await survivors({ groups: [], mark: markOf("n1", id) }), []);
+    Deno.kill(agent.pid, "SIGCONT");
+    const { runs } = await endedOnSecond(one, id);
+    assert.match(runs.n1?.error?.message ?? "", /hub could not be reached/);
+  },
+});
+
+Deno.test({
+  name:
+    "an agent is stopped for longer than its lease, and nothing guards it: when it goes on it ends its run before it tells anything",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using stack = new AsyncDisposableStack();
+    const one = await ground(stack, SHORT_MS);
+    const { folder, all, fleet } = one;
+    const { agent } = await nodeProcess(stack, one, "n1");
+    const { id } = await submit(fleet, "stubborn");
+    await running(folder, 1);
+    await all.start("n2");
+    Deno.kill(agent.pid, "SIGSTOP");
+    for (const guard of guardsOf(agent.pid)) assert.ok(sendSignal(guard, "SIGKILL"));
     await takenOver(one, SHORT_MS);
     Deno.kill(agent.pid, "SIGCONT");
     const goesOnAt = Date.now();

@@ -98,7 +98,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     fault: "SIGSTOP of the agent, then SIGCONT",
     expected:
-      "it is told as lost; when it goes on it is back, with one result; a lease that is over ends its run first",
+      "it is told as lost; when it goes on it is back, with one result; a run whose lease lapses is ended by the guard",
     tests: [
       [
         `${FAULTS}/agent_stalled_test.ts`,
@@ -106,7 +106,11 @@ export const SCENARIOS: readonly Scenario[] = [
       ],
       [
         `${FAULTS}/lease_test.ts`,
-        "an agent is stopped by the system for longer than its lease: when it goes on it ends its run before it tells anything",
+        "an agent is stopped by the system for longer than its lease: its run has ended before another node starts it",
+      ],
+      [
+        `${FAULTS}/lease_test.ts`,
+        "an agent is stopped for longer than its lease, and nothing guards it: when it goes on it ends its run before it tells anything",
       ],
     ],
   },
