@@ -46,6 +46,8 @@ interface Standing {
 
 /** A node that says nothing for this long is asked. */
 const ASK_MS = 3_000;
+/** The end of a run's output and its result leave the node together; one without the other came before anybody followed. */
+const ENDED_MS = 200;
 /** After a result its last output is on its way: it left the node first. This long without any, and the result stands. */
 const LAST_OUTPUT_MS = 3_000;
 
@@ -126,9 +128,17 @@ export async function* follow(
   );
   const isMeant = (message: StreamMessage) =>
     attempt === undefined || Number(message.header(HEADER.attempt) ?? 1) === attempt;
-  const reading = readLogs(bus, id, standings, isMeant, say, settle, within);
+  const outputEnded = new AbortController();
+  const settleOrAsk = async (node: string, standing: Standing) => {
+    await settle(node, standing);
+    if (standing.total !== undefined && standing.result === undefined) {
+      void pause(ENDED_MS, within).then(() => outputEnded.abort());
+    }
+  };
+  const reading = readLogs(bus, id, standings, isMeant, say, settleOrAsk, within);
   const watching = watchLink(bus, say, within);
-  const asking = askAround(bus, id, standings, heard, say, within, attempt === undefined ? ASK_MS : 0);
+  const firstMs = attempt === undefined ? ASK_MS : 0;
+  const asking = askAround(bus, id, standings, heard, say, within, { firstMs, sooner: outputEnded.signal });
   const abandon = () => void writer.close().catch(() => {});
   signal?.addEventListener("abort", abandon, { once: true });
   if (nodes.length === 0 || signal?.aborted) abandon();
@@ -227,10 +237,10 @@ async function askAround(
   heard: (result: Result) => Promise<void>,
   say: (event: FollowEvent) => Promise<void>,
   signal: AbortSignal,
-  firstMs: number,
+  { firstMs, sooner }: { firstMs: number; sooner: AbortSignal },
 ): Promise<void> {
-  for (let pauseMs = firstMs; !signal.aborted; pauseMs = ASK_MS) {
-    await pause(pauseMs, signal);
+  await pause(firstMs, AbortSignal.any([signal, sooner]));
+  for (; !signal.aborted; await pause(ASK_MS, signal)) {
     await bus.whenUp(signal).catch(() => {});
     for (const [node, standing] of standings) {
       if (signal.aborted || standing.result !== undefined) continue;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { follow, type FollowEvent } from "../../lib/client/follow.ts";
 import { readStream, STREAM } from "../../lib/nats/streams.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import { HEADER } from "../../lib/protocol/run.ts";
@@ -52,6 +53,14 @@ Deno.test("output arrives as it was written", async (t) => {
     }
     throw new Error("the output has no end");
   }
+
+  await t.step("who follows a command that has ended has its output and result within a second", async () => {
+    const { id } = ended(await ask(admin, "n1", "task.run", { args: ["both"] }));
+    assert.ok((await stored(id)).total > 0);
+    const events: FollowEvent[] = [];
+    for await (const event of follow(admin, id, ["n1"], AbortSignal.timeout(1_000))) events.push(event);
+    assert.deepEqual(events.map(({ type }) => type).filter((type, n, all) => type !== all[n - 1]), ["log", "result"]);
+  });
 
   await t.step("colours, carriage returns, NUL and bytes that are no text pass as they are", async () => {
     const bytes = Uint8Array.from(BYTES, (char) => char.charCodeAt(0));
