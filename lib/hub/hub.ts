@@ -31,6 +31,7 @@ import { keepDeriving } from "./deriving.ts";
 import { follow } from "./following.ts";
 import type { HubProcess } from "../protocol/health.ts";
 import { openPlacementsAtHub } from "./placement/at_hub.ts";
+import { tellPresence } from "./presence_told.ts";
 import { openQueue } from "./queue.ts";
 
 /** Options of {@linkcode startHub}. */
@@ -136,7 +137,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       tell: tellAtOnce,
     }),
   );
-  const told = (change: FleetChange | undefined) => {
+  const presence = stack.use(tellPresence({ bus, log }));
+  const told = async (change: FleetChange | undefined): Promise<void> => {
     if (change === undefined) return;
     const { type, node, reason, lostSince, hint } = change;
     if (lostSince !== undefined) {
@@ -151,15 +153,15 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     if (type === "node_joined") alarm.hear(node, { type: "back", reason });
     const at = new Date(now()).toISOString();
     log("info", `${type === "node_joined" ? "joined" : "left"}: ${node} (${reason})`);
-    const event: Event = type === "node_left" ? { type, at, node, reason } : { type, at, node };
-    tell(event).catch((error) => log("error", `event ${type} of ${node} is lost: ${(error as Error).message}`));
+    await presence.tell(type === "node_left" ? { type, at, node, reason } : { type, at, node });
   };
   const save = async (id: string) => {
     const view = fleet.get(id);
     if (view !== undefined) await nodes.put(id, view);
   };
   const register = async (record: NodeRecord) => {
-    told(fleet.registered(record, now()));
+    // A hub that dies in between finds the node as it was, and tells of it again.
+    await told(fleet.registered(record, now()));
     await save(record.id);
   };
   const ask = async (id: string) => {
@@ -170,7 +172,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const hear = async (message: Incoming) => {
     const node = lastToken(message.header("Nats-Subject") ?? "");
     if (message.header("Nats-Marker-Reason") !== undefined) {
-      told(fleet.lost(node, now()));
+      await told(fleet.lost(node, now()));
       await save(node);
       return;
     }
@@ -179,10 +181,13 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     if (heartbeat.id !== node) return;
     const { at, running, state } = heartbeat;
     const beat = fleet.beat(heartbeat, now());
-    if (beat?.change !== undefined) told(beat.change);
+    const telling = told(beat?.change);
     alarm.hear(node, state === "offline" ? { type: "stopped" } : { type: "heard", at: Date.parse(at), running });
     if (beat === undefined) await register(await ask(node));
-    else if (beat.change !== undefined) await save(node);
+    else if (beat.change !== undefined) {
+      await telling;
+      await save(node);
+    }
     if (!takesCommands(state)) return;
     queue.nodeIsThere(node);
     const view = fleet.get(node);
@@ -280,7 +285,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   });
   for (const { id, state, seenAt } of fleet.nodes) {
     if (state === "offline" || now() - Date.parse(seenAt) < ASK_MS * 2) continue;
-    told(fleet.lost(id, now()));
+    await told(fleet.lost(id, now()));
     await save(id);
   }
   refreshed = true;
