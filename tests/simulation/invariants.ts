@@ -19,6 +19,7 @@ export const INVARIANTS = {
   I7: "after a run has ended no process of it is left",
   I8: "when nothing goes wrong any more, all comes to an end in time",
   forward: "the state of a run only moves forward",
+  told: "what is told last of a node's coming and going is what the hub says of it",
   alive: "no program ends by an error that nobody caught",
 } as const;
 

@@ -143,6 +143,14 @@ export const VARIANTS: readonly Variant[] = [
     caughtBy: ["I5"],
     seed: 67,
   },
+  {
+    name: "the hub tells once that a node is there or gone",
+    file: "lib/hub/presence_told.ts",
+    find: "waiting = waiting.filter((one) => !stored.has(one));",
+    replace: "waiting = waiting.slice(batch.length);",
+    caughtBy: ["told", "I8"],
+    seed: 100,
+  },
 ];
 
 /** What a variant came to. */

@@ -1,6 +1,7 @@
 /** Sees all that happens in a world, checks at once what can be, and keeps the account that the rest is checked on. */
 import type { Report } from "../../lib/agent/journal.ts";
 import { stateOf } from "../../lib/protocol/move.ts";
+import type { Event } from "../../lib/protocol/event.ts";
 import { HEADER, type Result } from "../../lib/protocol/run.ts";
 import { isTerminal, type State } from "../../lib/protocol/state.ts";
 import { lastToken, upOfOut } from "../../lib/protocol/subjects.ts";
@@ -43,6 +44,8 @@ export class Witness {
   /** What `XTASK_UP` has, and what the nodes' own stores ever had. */
   readonly #up = new Set<string>();
   readonly #states = new Map<string, State>();
+  /** What the hub told last of each node's coming and going. */
+  readonly #presence = new Map<string, string>();
   /** When the hub had the result of a run. */
   readonly #resultsAt = new Map<string, number>();
 
@@ -88,6 +91,7 @@ export class Witness {
           ? [`${id} runs ${agent.record.running.join(" ")}`]
           : []),
         ...(hub.fleet.get(id)?.state !== "online" ? [`to the hub ${id} is ${hub.fleet.get(id)?.state}`] : []),
+        ...(this.#presence.get(id) !== "node_joined" ? [`nobody was told that ${id} is there`] : []),
       ]),
     ];
   }
@@ -96,6 +100,13 @@ export class Witness {
   account(): void {
     this.look();
     this.#found(unendedOf(this.acknowledged, (command, node) => this.#stateOf(command, node)));
+    for (const { id } of this.#fleet.nodes) {
+      const said = this.#fleet.hub.hub?.fleet.get(id)?.state === "offline" ? "node_left" : "node_joined";
+      const told = this.#presence.get(id);
+      if (told !== said) {
+        this.#found([violation("told", `of ${id} ${told} is told last, and to the hub it is ${said}`)]);
+      }
+    }
     this.#found(resultsOf(this.#journalled, this.#results, (...run) => this.#runState(...run)));
     for (const execution of this.#executions) {
       const { command, node, attempt } = execution;
@@ -189,6 +200,10 @@ export class Witness {
           this.#found([violation("I4", `stored twice: ${fact.slice(0, 200)}`)]);
         }
         this.#up.add(fact);
+        const type = lastToken(stored.subject);
+        if (type === "node_joined" || type === "node_left") {
+          this.#presence.set((JSON.parse(decode(stored.data)) as Event).node, type);
+        }
         return;
       }
       case "XTASK_RESULTS": {
