@@ -11,7 +11,13 @@
  *
  * @module
  */
-export { connect, type Connection, type RunOptions, type RunOptionsAnywhere } from "./lib/client/connect.ts";
+export {
+  connect,
+  type Connection,
+  type Keeping,
+  type RunOptions,
+  type RunOptionsAnywhere,
+} from "./lib/client/connect.ts";
 export type { FollowEvent, LogEvent } from "./lib/client/follow.ts";
 export type { MovingEvent } from "./lib/client/follow_moving.ts";
 export { type Capability, defineCapability, type RunContext, type Verb, verb } from "./lib/capability/define.ts";

@@ -10,17 +10,27 @@ import { placeOn } from "./place.ts";
 export type RunOptions =
   & RunOptionsAnywhere
   & (
-    | {
+    | ({
       /** Which nodes: `all`, an id, or terms such as `os=linux,has=docker`. */
       readonly on: string;
-    }
-    | {
+    } & Keeping)
+    | ({
       /** The best one of these nodes. */
       readonly any: string;
-      /** Where that node is lost, the hub starts it on another one. It waits until one has room. @default {false} */
-      readonly move?: boolean;
+      readonly move?: false;
+    } & Keeping)
+    | {
+      readonly any: string;
+      /** Where that node is lost, the hub starts it on another one. It waits until one has room. */
+      readonly move: true;
     }
   );
+
+/** How long a run lives. */
+export interface Keeping {
+  /** It outlives its node's agent, and the next agent takes it over. @default {false} */
+  readonly keep?: boolean;
+}
 
 /** How a verb runs, wherever that is. */
 export interface RunOptionsAnywhere {
@@ -64,7 +74,7 @@ export async function connect(options: FleetOptions): Promise<Connection> {
         ...(id === undefined ? {} : { id }),
         ...(deadline === undefined ? {} : { deadline }),
       };
-      if ("any" in options && options.move) return [await runMoving(fleet, { ...what, any: options.any }, options)];
+      if ("move" in options && options.move) return [await runMoving(fleet, { ...what, any: options.any }, options)];
       const nodes = "any" in options
         ? (await placeOn(fleet, capability, { any: options.any })).nodes
         : (await fleet.nodes(options.on)).filter(({ state }) => state !== "offline").map((node) => node.id);
@@ -74,6 +84,7 @@ export async function connect(options: FleetOptions): Promise<Connection> {
       const asked = await fleet.ask({
         ...what,
         nodes,
+        ...(options.keep ? { keep: true } : {}),
         ...(onEvent === undefined ? {} : { waitMs: 0 }),
       });
       const results: Result[] = [];

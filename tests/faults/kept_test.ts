@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { sumOf } from "../../lib/agent/journal.ts";
+import { connect } from "../../lib/client/connect.ts";
 import { storedLogs } from "../../lib/client/follow.ts";
 import { readStream, STREAM } from "../../lib/nats/streams.ts";
 import { markOf, sendSignal, survivors } from "../../lib/os/processes.ts";
@@ -254,6 +255,21 @@ Deno.test("a kept run", UNIX, async (t) => {
     await until("the hub to know", () => fleet.up.hub.commands.get(id)?.keep);
     await open();
     assert.equal((await resultOf(admin, "n1", id)).state, "succeeded");
+    await shut();
+  });
+
+  await t.step("can be asked by a program", async () => {
+    await using program = await connect({ servers: fleet.url, creds: fleet.up.adminCreds });
+    const id = newCommandId();
+    const types: string[] = [];
+    const onEvent = ({ type }: { type: string }) => void types.push(type);
+    const ran = program.run("task.run", { args: ["wait"] }, { on: "n1", id, keep: true, onEvent });
+    await until("its output", () => types.includes("log"));
+    await stopped("SIGKILL");
+    await open();
+    await it.start();
+    const [result] = await ran;
+    assert.deepEqual([result?.state, result?.output.head], ["succeeded", "waiting\nthrough\n"]);
     await shut();
   });
 
