@@ -1,13 +1,14 @@
 /** Commands as the hub knows them; where no hub answers, as the events tell that the server keeps: also a leaf node's own. */
 import * as v from "valibot";
+import { cancelOn } from "../nats/cancel.ts";
 import { lastSequence, readStream, STREAM } from "../nats/streams.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { Event } from "../protocol/event.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { applyEvent, isCommandEvent, mayTell } from "../protocol/projection.ts";
-import { CancelReply, CommandRecord } from "../protocol/run.ts";
+import { CommandRecord } from "../protocol/run.ts";
 import { isTerminal, type State } from "../protocol/state.ts";
-import { lastToken, runSubject, storedEvents } from "../protocol/subjects.ts";
+import { lastToken, storedEvents } from "../protocol/subjects.ts";
 import type { Fleet } from "./fleet.ts";
 
 /** Which commands are listed. */
@@ -63,7 +64,7 @@ export async function cancelCommand(fleet: Fleet, id: string): Promise<Readonly<
       return Object.fromEntries(
         await Promise.all(
           Object.entries(runs).map(async ([node, { state }]) =>
-            [node, isTerminal(state) ? "already_done" : await cancelOn(fleet, node, id)] as const
+            [node, isTerminal(state) ? "already_done" : await cancelOn(fleet.bus, node, id)] as const
           ),
         ),
       );
@@ -94,15 +95,4 @@ async function recordsOf({ bus }: Fleet): Promise<Map<string, CommandRecord>> {
     if (mayTell(lastToken(message.subject), event, before)) records.set(event.command, applyEvent(before, event));
   }
   return records;
-}
-
-async function cancelOn({ bus }: Fleet, node: string, id: string): Promise<string> {
-  try {
-    const answer = await bus.request(runSubject(node, "cancel"), JSON.stringify({ id }), { timeoutMs: CANCEL_MS });
-    return parseJson(CancelReply, answer.text(), "answer to run.cancel").outcome;
-  } catch (error) {
-    const { code } = XtaskError.from(error);
-    if (code === "unavailable" || code === "timeout") return "unreachable";
-    throw error;
-  }
 }

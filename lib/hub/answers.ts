@@ -4,6 +4,7 @@ import { checkProof, type Invitation, InviteRole, JoinRequest } from "../auth/in
 import type { ProjectKeys } from "../auth/keyring.ts";
 import type { Bucket } from "../nats/bucket.ts";
 import type { Bus, Incoming } from "../nats/bus.ts";
+import { cancelOn } from "../nats/cancel.ts";
 import { type By, byOf } from "../protocol/by.ts";
 import { XtaskError } from "../protocol/error.ts";
 import type { Health, HubProcess } from "../protocol/health.ts";
@@ -20,7 +21,6 @@ import { isTerminal, STATES } from "../protocol/state.ts";
 import { VERSION } from "../protocol/version.ts";
 import type { Alarm } from "./alerts/alarm.ts";
 import { ALERT_ANSWERS } from "./alerts/answers.ts";
-import { cancelOn } from "./asking.ts";
 import type { Commands } from "./commands.ts";
 import type { Fleet, NodeView } from "./fleet.ts";
 import type { Placements } from "./placement/placements.ts";

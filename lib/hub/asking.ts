@@ -1,10 +1,8 @@
 /** What the hub asks of nodes, for those who asked it. */
 import type { Bus } from "../nats/bus.ts";
 import { type By, USER_HEADER } from "../protocol/by.ts";
-import { XtaskError } from "../protocol/error.ts";
-import { parseJson } from "../protocol/parse.ts";
-import { CancelReply, HEADER } from "../protocol/run.ts";
-import { commandSubject, runSubject } from "../protocol/subjects.ts";
+import { HEADER } from "../protocol/run.ts";
+import { commandSubject } from "../protocol/subjects.ts";
 
 /** A command that was left with the hub. */
 export interface Given {
@@ -23,8 +21,6 @@ export interface Given {
 
 /** A node journals a command before it answers. */
 const GIVE_MS = 10_000;
-/** A node is asked to cancel and gets the run's grace to end it. */
-const CANCEL_MS = 15_000;
 
 /** Asks a node for a command as whoever asked at first; resolves when it has taken it. */
 export async function giveTo(bus: Bus, given: Given): Promise<void> {
@@ -41,16 +37,4 @@ export async function giveTo(bus: Bus, given: Given): Promise<void> {
       ...(lease === undefined ? {} : { [HEADER.attempt]: String(lease.epoch), [HEADER.lease]: String(lease.leaseMs) }),
     },
   });
-}
-
-/** Wishes that a node ends its run of a command. */
-export async function cancelOn(bus: Bus, node: string, id: string): Promise<CancelReply["outcome"]> {
-  try {
-    const answer = await bus.request(runSubject(node, "cancel"), JSON.stringify({ id }), { timeoutMs: CANCEL_MS });
-    return parseJson(CancelReply, answer.text(), "answer to run.cancel").outcome;
-  } catch (error) {
-    const { code } = XtaskError.from(error);
-    if (code === "unavailable" || code === "timeout") return "unreachable";
-    throw error;
-  }
 }

@@ -1,6 +1,7 @@
 /** The commands of a hub's project that may move: what {@linkcode openPlacements} needs of the hub, and its time. */
 import { type Bucket, openBucket } from "../../nats/bucket.ts";
 import type { Bus } from "../../nats/bus.ts";
+import { cancelOn } from "../../nats/cancel.ts";
 import { lastOf, STREAM } from "../../nats/streams.ts";
 import { pause } from "../../os/pause.ts";
 import type { Event } from "../../protocol/event.ts";
@@ -9,7 +10,7 @@ import { Moving } from "../../protocol/moving.ts";
 import { parseJson } from "../../protocol/parse.ts";
 import { type CommandRecord, Result } from "../../protocol/run.ts";
 import { storedResult } from "../../protocol/subjects.ts";
-import { cancelOn, giveTo } from "../asking.ts";
+import { giveTo } from "../asking.ts";
 import { BUCKETS } from "../buckets.ts";
 import type { Commands } from "../commands.ts";
 import type { Fleet } from "../fleet.ts";
