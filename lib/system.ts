@@ -20,6 +20,7 @@ import { startLeaf } from "./nats/leaf.ts";
 import { hubConfig } from "./nats/server_config.ts";
 import { assertJetStream } from "./nats/streams.ts";
 import { ancestors } from "./os/ancestors.ts";
+import { startGuard } from "./os/guard.ts";
 import { lockFolder } from "./os/lock.ts";
 import { findsStrays } from "./os/processes.ts";
 import { writeSecretFile } from "./os/secret_file.ts";
@@ -311,6 +312,8 @@ export interface RunningNode extends Agent {
 export async function startNode(options: AgentNodeOptions, signal?: AbortSignal): Promise<RunningNode> {
   const { servers, creds, node, home, tls, leaf, log, alsoProtected = () => [] } = options;
   await using stack = new AsyncDisposableStack();
+  const warn = (message: string) => log(`agent ${node}`, "warn", message);
+  const guard = stack.use(await startGuard(warn));
   let storeTrouble: string | undefined;
   const own = leaf === undefined ? undefined : stack.use(
     await startLeaf({
@@ -318,6 +321,7 @@ export async function startNode(options: AgentNodeOptions, signal?: AbortSignal)
       program: leaf.natsServer,
       home: `${home}/leaf`,
       leafPort: leaf.port,
+      env: guard?.env,
       ...(tls?.ca === undefined ? {} : { tlsCa: tls.ca }),
       onChange: ({ state, reason }) => log("server", state === "died" ? "error" : "info", reason),
       onStore(reason) {
@@ -337,16 +341,13 @@ export async function startNode(options: AgentNodeOptions, signal?: AbortSignal)
   );
   const above = await ancestors();
   if (Deno.build.os !== "windows" && !await findsStrays()) {
-    log(
-      `agent ${node}`,
-      "warn",
-      "There is no ps here: a program that leaves its run's process group will not be ended",
-    );
+    warn("There is no ps here: a program that leaves its run's process group will not be ended");
   }
   const agent = stack.use(
     await startAgent({
       ...options,
       bus,
+      guard,
       storeTrouble: () => storeTrouble,
       protectedPids: () => [Deno.pid, ...above, ...(own === undefined ? [] : [own.pid]), ...alsoProtected()],
       log: (level, message) => log(`agent ${node}`, level, message),

@@ -5,7 +5,7 @@
 import type { Capability } from "../capability/define.ts";
 import { createHost, type Host } from "../capability/host.ts";
 import type { CapabilityName } from "../capability/registry.ts";
-import { startGuard } from "../os/guard.ts";
+import type { Guard } from "../os/guard.ts";
 import { bootId } from "../os/started.ts";
 import { lockFolder } from "../os/lock.ts";
 import { type EndProcesses, endProcesses, markOf } from "../os/processes.ts";
@@ -63,21 +63,19 @@ export interface MachineOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Processes that no command may end; asked anew for each command. */
   readonly protectedPids: () => readonly number[];
+  /** Ends what runs have started where the agent is killed or stands still. It is not ended here. */
+  readonly guard?: Guard | undefined;
   readonly now?: () => number;
-  /** Hears what went wrong: one line. */
-  readonly log: (level: "warn", message: string) => void;
 }
 
 /** The machine that this program runs on. */
 export function machineHere(options: MachineOptions): Machine {
-  const { node, home, dir, allow, known, env, protectedPids, log, now = Date.now } = options;
+  const { node, home, dir, allow, known, env, protectedPids, guard, now = Date.now } = options;
   return {
     lock: () => lockFolder(home, "An agent"),
     openJournal: (onDamage) => openJournal(`${home}/journal.sqlite`, { now, onDamage }),
     async openHost() {
       await using stack = new AsyncDisposableStack();
-      const guard = await startGuard((message) => log("warn", message));
-      if (guard !== undefined) stack.use(guard);
       const common: CommonFacts = { id: node, platform: platformHere(), dir, env: { ...env, ...guard?.env } };
       const { found, unavailable } = await findCapabilities({ allow, facts: common, known });
       const host = stack.use(createHost({

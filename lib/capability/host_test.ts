@@ -102,6 +102,21 @@ Deno.test("a run that was cancelled before it began starts nothing", UNIX, () =>
   }));
 
 Deno.test(
+  "a run that may go on no longer when its process has ended says so, however that ended",
+  UNIX,
+  () =>
+    withHost(5_000, async (host) => {
+      const abort = new AbortController();
+      const outcome = await host.invoke({
+        ...{ capability: silent, verb: "exec", input: sh("kill -9 $$"), command: newCommandId() },
+        ...{ signal: abort.signal, output: () => Promise.resolve() },
+        onEnded: () => abort.abort(new XtaskError("unavailable", "Too late")),
+      });
+      assert.equal(outcome.error?.message, "Too late");
+    }),
+);
+
+Deno.test(
   "output that nobody takes slows its process down, and all of it arrives in the end",
   UNIX,
   () =>

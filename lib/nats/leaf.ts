@@ -8,7 +8,7 @@ import { LEAF_USER, leafConfig } from "./server_config.ts";
 import { assertJetStream } from "./streams.ts";
 
 /** Options of {@linkcode startLeaf}. */
-export interface LeafOptions extends Pick<ServerOptions, "program" | "home" | "onChange" | "onStore"> {
+export interface LeafOptions extends Pick<ServerOptions, "program" | "home" | "env" | "onChange" | "onStore"> {
   readonly node: string;
   /** Addresses of the hub as people write them. Leaf nodes connect to another port of the same hosts. */
   readonly servers: string | readonly string[];
@@ -31,7 +31,7 @@ export interface Leaf extends Server {
  * @throws {XtaskError} `unavailable` where it does not come up, `conflict` where another agent has one in this folder
  */
 export async function startLeaf(options: LeafOptions, signal?: AbortSignal): Promise<Leaf> {
-  const { program, home, node, servers, leafPort, creds, tlsCa, onChange, onStore } = options;
+  const { program, home, node, servers, leafPort, creds, tlsCa, env, onChange, onStore } = options;
   const password = crypto.randomUUID();
   const files = { creds: `${home}/link.creds`, ca: `${home}/ca.pem` };
   await using stack = new AsyncDisposableStack();
@@ -44,6 +44,7 @@ export async function startLeaf(options: LeafOptions, signal?: AbortSignal): Pro
     await startServer({
       program,
       home,
+      env,
       host: "127.0.0.1",
       port: 0,
       config: leafConfig(home, {

@@ -19,6 +19,8 @@ export interface ServerOptions {
   readonly leafPort?: number;
   /** PEM texts: with them all its ports speak TLS alone. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** What it finds in its environment beside its own mark. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
   /** Its configuration, but for address and ports, which are settled here: see server_config.ts. */
   readonly config: Record<string, unknown>;
   /** Whether the server answers as it should; rejects while it does not. */
@@ -165,7 +167,7 @@ async function launch(
   try {
     child = new Deno.Command(program, {
       args: ["-c", `${home}/nats-server.conf`, "-l", logPath],
-      env: { [MARK]: mark },
+      env: { ...options.env, [MARK]: mark },
       stdin: "null",
       stdout: "null",
       stderr: "null",

@@ -151,7 +151,6 @@ while read -r word first rest; do
     bye) unwatch; exit 0 ;;
   esac
 done
-unwatch
 round=0 quiet=0 asked=' '
 while [ $quiet -lt 5 ] && [ $round -lt 100 ]; do
   quiet=$((quiet + 1))
@@ -166,6 +165,7 @@ while [ $quiet -lt 5 ] && [ $round -lt 100 ]; do
   round=$((round + 1))
   sleep 0.1 || sleep 1
 done
+unwatch
 `;
 
 /**

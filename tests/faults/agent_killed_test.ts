@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { serverMark } from "../../lib/nats/server.ts";
 import { markOf, sendSignal, survivors } from "../../lib/os/processes.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import { eventSubject } from "../../lib/protocol/subjects.ts";
@@ -55,12 +56,17 @@ Deno.test(
     assert.ok(pids.every((pid) => before.includes(pid)), `${before} are its processes, with ${pids}`);
     const [guard] = guardsOf(killed.pid);
     assert.ok(guard !== undefined);
+    const leaf = `${fleet.folder}/edge/agent/leaf`;
+    const servers = () => survivors({ groups: [], mark: serverMark(leaf) });
+    assert.equal((await servers()).length, 1, "a server of its own");
 
     killed.kill("SIGKILL");
     await killed.status;
     await until("its processes to be gone, though nobody starts it again", async () => {
       return (await survivors({ groups: [], mark })).length === 0;
     }, { timeoutMs: 20_000 });
+    await until("its server to be gone", async () => (await servers()).length === 0);
+    assert.match(await Deno.readTextFile(`${leaf}/nats-server.log`), /Server Exiting/, "in order, not by force");
     await until("the guard to have gone too", () => !sendSignal(guard, 0));
 
     await using back = await start();

@@ -8,6 +8,7 @@ import { hubSubject, storedResults } from "../../lib/protocol/subjects.ts";
 import { join } from "../../lib/system.ts";
 import { copyProject } from "../fleet.ts";
 import { until } from "../until.ts";
+import { guardsOf } from "./children.ts";
 import { spawnXtask, xtask, type XtaskProcess } from "../xtask_process.ts";
 
 /** A hub in a process of its own. It keeps its ports when it starts again. */
@@ -98,10 +99,12 @@ export interface NodeProcess {
   /** Of its agent. */
   readonly pid: number;
   stderrText(): string;
-  /** Kills its agent; what it started goes on, as it then does. */
+  /** Kills its agent; what it started, a leaf node's own server too, is ended by its guard then. */
   kill(): Promise<void>;
   /** Kills a leaf node's own server, which its agent starts again. */
   killServer(): Promise<void>;
+  /** Kills agent, guard and server at once, as the end of a machine does. */
+  crash(): Promise<void>;
   /** Starts it again. Resolves when it takes commands. */
   start(): Promise<void>;
   /** Ends it in order. */
@@ -165,6 +168,12 @@ export async function startNodeProcess(
       const [pid] = await survivors({ groups: [], mark });
       assert.ok(pid !== undefined, `${id} has a server`);
       sendSignal(pid, "SIGKILL");
+    },
+    async crash() {
+      const guards = Deno.build.os === "linux" ? guardsOf(running.pid) : [];
+      const all = [...guards, running.pid, ...await survivors({ groups: [], mark })];
+      for (const pid of all) sendSignal(pid, "SIGKILL");
+      await running.status;
     },
     async stop() {
       running.kill("SIGTERM");

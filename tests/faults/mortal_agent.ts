@@ -7,6 +7,7 @@ import type { JournalPort, Report } from "../../lib/agent/journal.ts";
 import { type Machine, machineHere } from "../../lib/agent/machine.ts";
 import { type Bus, openBus } from "../../lib/nats/bus.ts";
 import { startLeaf } from "../../lib/nats/leaf.ts";
+import { startGuard } from "../../lib/os/guard.ts";
 import { inboxPrefix, upResult } from "../../lib/protocol/subjects.ts";
 
 /** Where it dies. */
@@ -167,8 +168,9 @@ function mortalMachine(machine: Machine, bus: Bus): Machine {
 
 const log = (level: string, message: string) =>
   void Deno.stderr.writeSync(new TextEncoder().encode(`${level} ${message}\n`));
+const guard = await startGuard((message) => log("warn", message));
 const own = leaf === undefined ? undefined : await startLeaf({
-  ...{ program: leaf.program, home: `${home}/leaf`, node, servers, leafPort: leaf.port, creds },
+  ...{ program: leaf.program, home: `${home}/leaf`, env: guard?.env, node, servers, leafPort: leaf.port, creds },
   onChange: ({ reason }) => log("warn", reason),
   onStore: (trouble) => log("warn", trouble ?? "its store is well"),
 });
@@ -179,7 +181,7 @@ const bus = await openBus({
 const allow = ["task", "which"] as const;
 const env = { PATH: path, HOME: dir };
 const protectedPids = () => [Deno.pid];
-const machine = machineHere({ node, home, dir, allow, known: { task }, env, protectedPids, log });
+const machine = machineHere({ node, home, dir, allow, known: { task }, env, protectedPids, guard });
 await startAgentOn(mortalMachine(machine, bus), {
   bus: mortalBus(bus),
   ...(leaf === undefined ? {} : { leaf: { project: leaf.project } }),

@@ -26,8 +26,7 @@ Deno.test("a machine restarts during a run, its hub away: the run is told as int
   // All of a machine goes at once, in no order.
   const processes = await survivors({ groups: [], mark: markOf("n1", running) });
   assert.ok(processes.length > 0);
-  await node.kill();
-  await node.killServer();
+  await node.crash();
   for (const pid of processes) sendSignal(pid, "SIGKILL");
 
   await node.start();
