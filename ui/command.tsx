@@ -1,5 +1,5 @@
 /** One command: its run on each node, when what happened, why, and what can be done about it. */
-import { stateOf } from "../lib/protocol/move.ts";
+import { stateOf, whereabouts } from "../lib/protocol/move.ts";
 import type { CommandRecord } from "../lib/protocol/run.ts";
 import { isTerminal } from "../lib/protocol/state.ts";
 import type { Frame } from "./frame.ts";
@@ -41,9 +41,7 @@ export function commandFrame({ command, line, asked, isThere, now }: CommandShow
         <span>
           {move === undefined
             ? `${ended} of ${runs.length} ${runs.length === 1 ? "run" : "runs"} ended`
-            : move.node === undefined
-            ? `waits for a node of ${move.any}`
-            : `attempt ${move.attempt}, on ${move.node}`}
+            : whereabouts({ move, runs: command.runs })}
         </span>
         <span>
           asked{by === undefined ? "" : ` by ${by.user}`}

@@ -92,6 +92,28 @@ export function stateOf({ move, runs }: Pick<CommandRecord, "move" | "runs">): S
   return isLost && !isTerminal(run.state) ? "queued" : run.state;
 }
 
+/**
+ * Where a command is that may move, in words.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { whereabouts } from "./move.ts";
+ *
+ * const move = { any: "tier=ci", attempt: 1, node: "n1", lost: [] };
+ * assert.equal(whereabouts({ move, runs: {} }), "attempt 1, on n1");
+ * const lost = [{ attempt: 1, node: "n1", at: "2026-11-26T12:00:00.000Z", reason: "left" }];
+ * assert.equal(whereabouts({ move: { ...move, lost }, runs: {} }), "waits for a node of tier=ci");
+ * ```
+ */
+export function whereabouts({ move, runs }: { readonly move: Move; readonly runs: CommandRecord["runs"] }): string {
+  const { any, attempt, node, lost, ended } = move;
+  if (node === undefined && ended !== undefined) return `no node of ${any} has had it`;
+  const isLost = lost.some((one) => one.attempt >= attempt) || newestRun({ move, runs })?.state === "interrupted";
+  if (node === undefined || isLost && ended === undefined) return `waits for a node of ${any}`;
+  return `attempt ${attempt}, on ${node}`;
+}
+
 /** The run that counts of a command that may move. */
 export function newestRun({ move, runs }: Pick<CommandRecord, "move" | "runs">): Run | undefined {
   if (move?.node === undefined || !Object.hasOwn(runs, move.node)) return undefined;

@@ -121,6 +121,11 @@ async function happenings(fleet: TestFleet, cutLink: () => void) {
   const nightly = { name: "nightly", cron: "0 3 * * *", capability: "task", verb: "run", input: { args: ["build"] } };
   await askOf(fleet, "/nodes/ci-linux-1/schedule", nightly);
   await askOf(fleet, "/nodes/edge-porto/drain", {});
+  const moved = await asked("task run deploy --any id=edge-oslo --move");
+  await until("it to run", async () => {
+    const { runs } = await askOf(fleet, `/commands/${moved}`) as { runs: Record<string, { state: string }> };
+    return runs["edge-oslo"]?.state === "running";
+  });
   await fleet.node("edge-oslo").agent[Symbol.asyncDispose]();
   cutLink();
   await until("both to be missed", async () => {
@@ -131,10 +136,10 @@ async function happenings(fleet: TestFleet, cutLink: () => void) {
   await fleet.up.hub.alert("warning", "nats-server died and was started again");
   await sendNote(fleet.admin, "default", "team", "edge-oslo gets a new disk; back in ten minutes");
   await sendNote(fleet.admin, "default", "global", "The hub moves to a new machine at 18:00");
-  return { test, build, deploy, waiting, endless };
+  return { test, build, deploy, waiting, moved, endless: [...endless, moved] };
 }
 
-function scenesOf({ test, build, deploy, waiting }: Stage["commands"]): readonly Scene[] {
+function scenesOf({ test, build, deploy, waiting, moved }: Stage["commands"]): readonly Scene[] {
   const has = (selector: string, count = 1) => `${LIVE} && document.querySelectorAll("${selector}").length >= ${count}`;
   const says = (selector: string, words: RegExp) =>
     `${LIVE} && ${words}.test(document.querySelector("${selector}")?.textContent)`;
@@ -159,6 +164,7 @@ function scenesOf({ test, build, deploy, waiting }: Stage["commands"]): readonly
     { name: "command-failed", path: `/commands/${test}#L2`, when: says("#log", /1 failed/) },
     { name: "command-running", path: `/commands/${deploy}`, when: has(".bar-running", 2) },
     { name: "command-waiting", path: `/commands/${waiting}`, when: has(".bar-waiting", 2) },
+    { name: "command-moved", path: `/commands/${moved}`, when: has(".lost li") },
     { name: "metrics", path: "/charts?range=15m", when: has("#charts canvas", 6) },
     { name: "run", path: "/run", when: has("#offered a", 4) },
     { name: "form", path: "/run/silent/exec?on=tier%3Dci", when: says("[data-target-meant]", /Runs on 2 nodes/) },

@@ -18,7 +18,7 @@ Deno.test("a fleet in every state: what people see of it, do about it, and on wh
 
   await t.step("each node tells its state and why, what runs there and what waits", async () => {
     await go("/");
-    assert.match(await text("#chrome"), /4 of 6 nodes online\s*2 commands run, 2 wait/);
+    assert.match(await text("#chrome"), /4 of 6 nodes online\s*2 commands run, 3 wait/);
     assert.match(await text("#node-ci-linux-1"), /online.*ready for .*load \d.*1\/2 slots.*runstask run deploy/s);
     assert.match(await text("#node-dev-laptop"), /busy.*all its slots are taken.*waits:task run deploy/s);
     assert.match(await text("#node-edge-porto"), /draining.*takes no new commands/s);
@@ -117,6 +117,12 @@ Deno.test("a fleet in every state: what people see of it, do about it, and on wh
       await page.keyboard.press("Escape");
     },
   );
+
+  await t.step("a command that may move tells which attempts were lost and why, and what it waits for", async () => {
+    await go(`/commands/${commands.moved}`);
+    assert.match(await text(".command-head"), /waits for a node of id=edge-oslo/);
+    assert.match(await text(".lost"), /Attempt 1 on edge-oslo was lost .* ago: \w+/);
+  });
 
   await t.step("whom a command did not reach is told where it is shown", async () => {
     await go("/");

@@ -4,7 +4,7 @@ import { cancelCommand, commandOf, listCommands } from "../../client/commands.ts
 import { storedLogs } from "../../client/follow.ts";
 import { XtaskError } from "../../protocol/error.ts";
 import type { CommandRecord, Move } from "../../protocol/run.ts";
-import { stateOf } from "../../protocol/move.ts";
+import { stateOf, whereabouts } from "../../protocol/move.ts";
 import { parse } from "../../protocol/parse.ts";
 import { isTerminal, type State, STATES } from "../../protocol/state.ts";
 import { isCapabilityName, loadCapability } from "../../capability/registry.ts";
@@ -48,7 +48,7 @@ export async function show(this: Shell, { json, context }: FleetFlags, id: strin
   const { move } = command;
   if (move !== undefined) {
     const state = stateOf(command);
-    const where = move.node === undefined ? "no node has had it" : `attempt ${move.attempt}, on ${move.node}`;
+    const where = whereabouts({ move, runs: command.runs });
     this.print(`${styled(state, stateStyle(state), this.color)}  may move among ${move.any}; ${where}`);
     if (move.ended?.error !== undefined) this.print(move.ended.error.message);
     for (const { attempt, node, reason } of move.lost) this.print(`lost attempt ${attempt}, on ${node}: ${reason}`);
