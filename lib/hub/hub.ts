@@ -155,12 +155,17 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     log("info", `${type === "node_joined" ? "joined" : "left"}: ${node} (${reason})`);
     await presence.tell(type === "node_left" ? { type, at, node, reason } : { type, at, node });
   };
+  /** Nodes whose views are still to be kept: later than what is told of them, so that a hub that dies in between tells it again. */
+  const unsaved = new Set<string>();
   const save = async (id: string) => {
     const view = fleet.get(id);
-    if (view !== undefined) await nodes.put(id, view);
+    if (view === undefined) return;
+    unsaved.add(id);
+    if (presence.waits) return;
+    await nodes.put(id, view);
+    if (fleet.get(id) === view) unsaved.delete(id);
   };
   const register = async (record: NodeRecord) => {
-    // A hub that dies in between finds the node as it was, and tells of it again.
     await told(fleet.registered(record, now()));
     await save(record.id);
   };
@@ -227,6 +232,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       await pause(WRITE_MS, stop.signal);
       try {
         await writeChanged(commands, records);
+        if (bus.up) await Promise.all([...unsaved].map(save));
         troubled = false;
       } catch (error) {
         if (!troubled) log("warn", `records wait to be written: ${(error as Error).message}`);

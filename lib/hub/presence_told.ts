@@ -17,6 +17,8 @@ export type PresenceEvent = Extract<Event, { type: "node_joined" | "node_left" }
 export interface PresenceTeller extends AsyncDisposable {
   /** Tells of it, now or later. Resolves when the stream has it, or it has to wait. */
   tell(event: PresenceEvent): Promise<void>;
+  /** Whether the stream does not have all of it yet. */
+  readonly waits: boolean;
 }
 
 interface Waiting {
@@ -88,6 +90,9 @@ export function tellPresence(
   })();
 
   return {
+    get waits() {
+      return waiting.length > 0;
+    },
     tell(event) {
       if (waiting.length === PRESENCE_WAITING_MAX) giveUp(waiting.splice(0, 1), "too many wait for the hub's server");
       const { promise, resolve: tried } = Promise.withResolvers<void>();
