@@ -53,7 +53,7 @@ export const VARIANTS: readonly Variant[] = [
     find: "if (this.#position.sent === undefined) await this.#save({ sent: last });",
     replace: "",
     caughtBy: ["I3", "I4"],
-    seed: 14,
+    seed: 1,
   },
   {
     name: "a batch does not say which one it follows",
