@@ -10,7 +10,7 @@ import { formatCreds } from "../lib/auth/creds.ts";
 import { openKeyring } from "../lib/auth/keyring.ts";
 import { generateNkey } from "../lib/auth/nkey.ts";
 import { type Bus, openBus } from "../lib/nats/bus.ts";
-import { FIRST_INFO } from "../lib/nats/server_config.ts";
+import { FIRST_INFO, redialPause } from "../lib/nats/server_config.ts";
 import { publishStored } from "../lib/nats/uplink.ts";
 import { inboxPrefix, OUT_ANY, outOf, upEvent } from "../lib/protocol/subjects.ts";
 import type { TestFleet } from "./fleet.ts";
@@ -114,6 +114,6 @@ function startServerOf(ids: readonly string[], name: string, remote: (id: string
     system_account: "SYS",
     // Many connections at once are this machine's own doing.
     authorization: { timeout: 60 },
-    leafnodes: { reconnect: "1s", remotes: ids.map(remote) },
+    leafnodes: { reconnect: redialPause(), remotes: ids.map(remote) },
   });
 }

@@ -91,6 +91,11 @@ export const FIRST_INFO = "10s";
  */
 const REDIAL_JITTER_MS = 750;
 
+/** How long a leaf node's server waits before it dials again: nodes that were cut off together do not dial together. */
+export function redialPause(): string {
+  return `${1_000 + Math.floor(Math.random() * REDIAL_JITTER_MS)}ms`;
+}
+
 /** What a leaf node's server is told. */
 export interface LeafConfig {
   readonly node: string;
@@ -130,8 +135,7 @@ export function leafConfig(home: string, { node, password, remotes, creds, tlsCa
     },
     system_account: "SYS",
     leafnodes: {
-      // Nodes that were cut off together do not dial together.
-      reconnect: `${1_000 + Math.floor(Math.random() * REDIAL_JITTER_MS)}ms`,
+      reconnect: redialPause(),
       remotes: [{
         urls: remotes,
         account: "LOCAL",
