@@ -49,9 +49,8 @@ const NO_LINK_MS = 400;
 /** Where the hub answers, but not as it should, it may have too much to do: nodes come back together. */
 const RETRY_MS = { min: 200, max: 10_000 };
 /**
- * Short at first, as the hub may have been started anew and know of nothing. What was only slow is recognized when it is sent
- * again; but a hub with too much to do takes its turn with that too, so it is given far longer then. A link that is back ends
- * the wait.
+ * Short at first, as the hub may have been started anew and know of nothing. A hub that was slow to begin a batch is given far
+ * longer for the rest, and what was slower still is recognized when it is sent again. A link that is back ends the wait.
  */
 const ANSWER_MS = { min: 3_000, max: 60_000 };
 
@@ -217,12 +216,19 @@ export class Forwarder implements AsyncDisposable {
     const bytes = messages.reduce((sum, { payload }) => sum + payload.length, 0);
     let outcome: BatchOutcome;
     this.#waiting = new AbortController();
+    const slowMs = Math.min(8 * this.#answerMs, ANSWER_MS.max);
     const all = [mark, ...messages.map(asSent)];
     try {
-      outcome = await publishBatch(bus, all, this.#position.mark, this.#answerMs, this.#waiting.signal);
+      outcome = await publishBatch(bus, all, {
+        expected: this.#position.mark,
+        answerMs: this.#answerMs,
+        slowMs,
+        signal: this.#waiting.signal,
+      });
     } catch (error) {
       this.#maybeStored = true;
-      this.#answerMs = Math.min(8 * this.#answerMs, ANSWER_MS.max);
+      const inVain = error instanceof XtaskError && error.code === "timeout" && !this.#waiting.signal.aborted;
+      if (inVain) this.#answerMs = slowMs;
       throw error;
     }
     if ("away" in outcome) {

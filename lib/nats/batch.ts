@@ -5,7 +5,7 @@ import { XtaskError } from "../protocol/error.ts";
 import { parseJson } from "../protocol/parse.ts";
 import type { Bus } from "./bus.ts";
 import { natsError } from "./connect.ts";
-import type { Stored } from "./uplink.ts";
+import { lost, type Stored } from "./uplink.ts";
 
 /** How a batch went. */
 export type BatchOutcome =
@@ -24,27 +24,45 @@ const Answer = v.object({
 
 /** The server's code for another newest sequence than the one that was named, which stands in its description. */
 const WRONG_LAST_SEQUENCE = 10071;
+
+/** To store all of it may take so many times as long as to begin. */
+const SLOWER = 8;
+
+/** Options of {@linkcode publishBatch}. */
+export interface BatchOptions {
+  /**
+   * Sequence of the newest message of the first one's subject; 0 for none. A batch that was stored already does not meet it
+   * any more, so that sending it again is safe.
+   */
+  readonly expected: number;
+  /** How long an answer is waited for. */
+  readonly answerMs: number;
+  /** How long the last answer is waited for at most, where the first one was slow or did not come. @default {answerMs} */
+  readonly slowMs?: number;
+  /** Ends the wait sooner. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Publishes messages as one batch.
  *
- * @param expected Sequence of the newest message of the first one's subject; 0 for none. A batch that was stored already
- * does not meet it any more, so that sending it again is safe
- * @param answerMs How long an answer is waited for
- * @param signal Ends the wait sooner
  * @throws {XtaskError} where it cannot be known whether they are stored
  */
 export async function publishBatch(
   bus: Bus,
   messages: readonly Stored[],
-  expected: number,
-  answerMs: number,
-  signal?: AbortSignal,
+  { expected, answerMs, slowMs = answerMs, signal }: BatchOptions,
 ): Promise<BatchOutcome> {
+  // What is published now would be forgotten when there is a connection again.
+  if (!bus.up) return { away: true };
   const id = crypto.randomUUID();
   const ended = Promise.withResolvers<never>();
   ended.promise.catch(() => {});
   const end = () => ended.reject(new XtaskError("timeout", "An answer is not waited for any more"));
   signal?.addEventListener("abort", end, { once: true });
+  const answered = new AbortController();
+  lost(bus, answered.signal).catch(ended.reject);
+  let timeout = answerMs;
   const send = async ({ subject, headers, payload }: Stored, index: number) => {
     const made = createHeaders();
     for (const [name, value] of Object.entries(headers)) made.set(name, value);
@@ -56,15 +74,28 @@ export async function publishBatch(
     // Only the first and the last one are answered: when it was begun, and when it is stored.
     if (index > 0 && !last) return void bus.connection.publish(subject, payload, { headers: made });
     return await Promise.race([
-      bus.connection.request(subject, payload, { headers: made, timeout: answerMs }),
+      bus.connection.request(subject, payload, { headers: made, timeout }),
       ended.promise,
     ]);
+  };
+  const begin = async (message: Stored) => {
+    const at = performance.now();
+    try {
+      return await send(message, 0);
+    } catch (error) {
+      if (error instanceof XtaskError || natsError(error).code !== "timeout") throw error;
+      // A hub with much to do has begun it by and by. To begin another one would be more of what it has to do; where the
+      // beginning was lost it says so of the end.
+      return undefined;
+    } finally {
+      timeout = Math.max(answerMs, Math.min(SLOWER * (performance.now() - at), slowMs));
+    }
   };
   let [text, begun] = ["", false];
   try {
     for (const [index, message] of messages.entries()) {
       begun = index > 0;
-      const answer = await send(message, index);
+      const answer = await (begun ? send(message, index) : begin(message));
       // The beginning is answered with nothing where all is well.
       text = answer?.string() ?? "";
       if (text !== "") break;
@@ -75,6 +106,7 @@ export async function publishBatch(
     throw natsError(error);
   } finally {
     signal?.removeEventListener("abort", end);
+    answered.abort();
   }
   const { seq, count, error } = parseJson(Answer, text, "answer to a batch");
   if (error === undefined) return { first: seq - count + 1 };

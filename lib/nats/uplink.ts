@@ -69,7 +69,7 @@ export async function publishStored(
 }
 
 /** Rejects when the connection is lost, and with it what was under way: the answer would never come. */
-async function lost(bus: Bus, signal: AbortSignal): Promise<never> {
+export async function lost(bus: Bus, signal: AbortSignal): Promise<never> {
   for await (const change of bus.changes(signal)) {
     if (change === "down") throw new XtaskError("unavailable", "The connection was lost before the answer came");
   }

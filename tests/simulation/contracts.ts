@@ -102,9 +102,13 @@ export async function serverContract(bus: Bus): Promise<void> {
   const mark = upMark("n1", "s1");
   const batch = (...said: string[]) =>
     said.map((one, at) => ({ subject: at === 0 ? mark : upResult("n1", one), headers: {}, payload: bytes(one) }));
-  assert.deepEqual(await publishBatch(bus, batch("m1", "c2", "c3"), 0, 3_000), { first: 3 });
-  assert.deepEqual(await publishBatch(bus, batch("m1", "c2", "c3"), 0, 3_000), { newest: 3 }, "not twice");
-  assert.deepEqual(await publishBatch(bus, batch("m2", "c4"), 3, 3_000), { first: 6 });
+  assert.deepEqual(await publishBatch(bus, batch("m1", "c2", "c3"), { expected: 0, answerMs: 3_000 }), { first: 3 });
+  assert.deepEqual(
+    await publishBatch(bus, batch("m1", "c2", "c3"), { expected: 0, answerMs: 3_000 }),
+    { newest: 3 },
+    "not twice",
+  );
+  assert.deepEqual(await publishBatch(bus, batch("m2", "c4"), { expected: 3, answerMs: 3_000 }), { first: 6 });
   assert.equal(await lastSequence(bus, STREAM.up), 7);
 
   // Reading: from the beginning, and on as it comes.
