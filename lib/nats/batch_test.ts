@@ -11,7 +11,8 @@ import { ensureStreams, lastSequence, STREAM } from "./streams.ts";
 const payload = new TextEncoder().encode("x");
 const WAITS = { expected: 0, answerMs: 200, slowMs: 15_000 };
 
-Deno.test("a batch that is slow to begin goes on, and is stored", async () => {
+// Only where a process can be stopped is its answer known to be late.
+Deno.test("a batch that is slow to begin goes on, and is stored", { ignore: Deno.build.os === "windows" }, async () => {
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await startTestServer({ jetstream: { store_dir: "$DIR/store" } }));
   const bus = stack.use(await openBus({ servers: server.url }));
