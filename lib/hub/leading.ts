@@ -1,6 +1,7 @@
 /** Takes part in leading a project: starts what a leader runs when it is this process's turn, and stops it when it is over. */
 import { type Bucket, openBucket } from "../nats/bucket.ts";
 import type { Bus } from "../nats/bus.ts";
+import { elapsedClock } from "../os/elapsed.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { HubProcess } from "../protocol/health.ts";
 import { BUCKETS } from "./buckets.ts";
@@ -19,8 +20,8 @@ export interface LeadingOptions {
    * @param maySend Whether it may write: looked at before each write, as a process may have been stopped since
    */
   readonly begin: (maySend: () => boolean) => Promise<AsyncDisposable>;
-  /** Milliseconds on a clock that only goes forward. */
-  readonly monotonic?: () => number;
+  /** In ms of a clock that only grows, also while the machine sleeps: another one may lead when it wakes. @default {elapsedClock()} */
+  readonly elapsed?: () => number;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
 
@@ -45,12 +46,12 @@ const STORE_MS = 1_500;
  * @throws {XtaskError} where the key cannot be kept: no JetStream, or fewer servers than copies
  */
 export async function startLeading(options: LeadingOptions): Promise<Leading> {
-  const { bus, replicas, monotonic = () => performance.now() } = options;
+  const { bus, replicas, elapsed = elapsedClock() } = options;
   const bucket = await openBucket(bus, { ...BUCKETS.leader, schema: HubProcess, replicas });
-  return new Participant({ ...options, monotonic }, bucket);
+  return new Participant({ ...options, elapsed }, bucket);
 }
 
-type Settled = LeadingOptions & Required<Pick<LeadingOptions, "monotonic">>;
+type Settled = LeadingOptions & Required<Pick<LeadingOptions, "elapsed">>;
 
 class Participant implements Leading {
   readonly #options: Settled;
@@ -88,7 +89,7 @@ class Participant implements Leading {
     return this.#leader?.id === this.#options.self.id && !this.#running ? undefined : this.#leader;
   }
 
-  readonly #maySend = () => leads(this.#state, this.#options.monotonic());
+  readonly #maySend = () => leads(this.#state, this.#options.elapsed());
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#on({ type: "leave" });
@@ -98,7 +99,7 @@ class Participant implements Leading {
   }
 
   #on(event: LeaderEvent): void {
-    const { state, effects } = decide(this.#state, event, this.#options.monotonic());
+    const { state, effects } = decide(this.#state, event, this.#options.elapsed());
     this.#state = state;
     this.#tellPause();
     for (const effect of effects) this.#perform(effect);
