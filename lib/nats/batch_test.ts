@@ -21,13 +21,15 @@ Deno.test("a batch that is slow to begin goes on, and is stored", { ignore: Deno
     .map((subject) => ({ subject, headers: {}, payload }));
   const before = bus.connection.stats().outMsgs;
   Deno.kill(server.pid, "SIGSTOP");
-  const published = publishBatch(bus, messages, WAITS);
-  try {
-    await until("all of it to leave", () => bus.connection.stats().outMsgs === before + messages.length);
-  } finally {
-    Deno.kill(server.pid, "SIGCONT");
-  }
-  assert.deepEqual(await published, { first: 1 });
+  const goOn = async () => {
+    try {
+      await until("all of it to leave", () => bus.connection.stats().outMsgs === before + messages.length);
+    } finally {
+      Deno.kill(server.pid, "SIGCONT");
+    }
+  };
+  const [outcome] = await Promise.all([publishBatch(bus, messages, WAITS), goOn()]);
+  assert.deepEqual(outcome, { first: 1 });
   assert.equal(await lastSequence(bus, STREAM.up), 3);
 });
 
