@@ -66,10 +66,10 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: "a batch whose fate is not known is taken for stored",
     file: "lib/agent/forwarder.ts",
-    find: "this.#answerMs = Math.min(8 * this.#answerMs, ANSWER_MS.max);\n      throw error;",
+    find: "if (inVain) this.#answerMs = slowMs;\n      throw error;",
     replace: "outcome = { first: this.#position.mark + 1 };",
     caughtBy: ["I4"],
-    seed: 18,
+    seed: 32,
   },
   {
     name: "the node's own store is purged up to what was sent",
