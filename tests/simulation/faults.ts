@@ -68,12 +68,12 @@ export function startFaults(fleet: SimulatedFleet, { count, untilMs }: { count: 
   }
   if (harsh.chance(0.3)) world.after(harsh.between(0, untilMs * 0.9), world.outside, corner);
   world.after(untilMs, world.outside, () => {
+    // But for what was stopped for longer: it goes on when its time has come.
     note("nothing goes wrong any more");
     for (const { id } of fleet.nodes) {
       network.setCut(id, HUB, false);
       network.setCut(HUB, id, false);
     }
     for (const disk of fleet.disks) disk.full = false;
-    for (const { services } of fleet.sites) for (const { process } of services) process.stoppedUntil = 0;
   });
 }

@@ -8,7 +8,7 @@ import { inboxPrefix } from "../../lib/protocol/subjects.ts";
 import { Store } from "./nats/jetstream.ts";
 import { acceptLeaves, linkWith } from "./nats/leaf_link.ts";
 import { NatsServer } from "./nats/server.ts";
-import { Processes, simulatedHost, WORK } from "./ports/host.ts";
+import { Processes, SimulatedGuard, simulatedHost, WORK } from "./ports/host.ts";
 import { JournalDisk, SimulatedJournal } from "./ports/journal.ts";
 import type { Network } from "./world/network.ts";
 import { Random } from "./world/random.ts";
@@ -132,7 +132,7 @@ export interface NodeOptions {
   /** Whether it has a server of its own. */
   readonly leaf: boolean;
   readonly slots: number;
-  /** Whether what an agent started is ended when it is killed. */
+  /** Whether what an agent started is ended when it is killed, and what its lease forbids when it stands still. */
   readonly guarded: boolean;
 }
 
@@ -207,15 +207,17 @@ export class NodeSite {
   #machine(process: Process): Machine {
     const { ground: { world }, disk, processes, options: { id, guarded } } = this;
     const random = new Random(world.seed, `${id}.${this.killedAt.length}`);
+    const guard = guarded ? new SimulatedGuard(processes, process, () => random.between(0, 30)) : undefined;
     return {
       lock: () => Promise.resolve({ [Symbol.dispose]() {} }),
       openJournal: () => new SimulatedJournal({ world, process, disk, random }),
       openHost: () =>
         Promise.resolve({
-          host: simulatedHost({ processes, agent: process, random, graceMs: GRACE_MS, guarded }),
+          host: simulatedHost({ processes, agent: process, random, graceMs: GRACE_MS }),
           capabilities: new Map([[WORK.name, WORK]]),
           unavailable: [],
           guarded,
+          ...(guard === undefined ? {} : { bound: (runs) => guard.bound(runs) }),
         }),
       endProcesses: (owned) => processes.endMarked(owned),
       startMetrics() {},

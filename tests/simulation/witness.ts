@@ -177,12 +177,14 @@ export class Witness {
   }
 
   /**
-   * Whether nobody on a machine could end what runs there: it stands still, or its agent was stopped, or was until a moment ago.
-   * Then a lease cannot keep its promise; whoever changes something elsewhere is told the epoch, to refuse the older one.
+   * Whether nobody on a machine could end what runs there: it stands still, or its agent was stopped and has no guard, or was
+   * until a moment ago. Then a lease cannot keep its promise; whoever changes something elsewhere is told the epoch, to refuse
+   * the older one.
    */
   #standsStill({ node }: Execution): boolean {
     const site = this.#fleet.nodes.find(({ id }) => id === node);
-    const until = Math.max(site?.service.process.stoppedUntil ?? 0, site?.processes.system.stoppedUntil ?? 0);
+    const agentUntil = site?.options.guarded ? 0 : site?.service.process.stoppedUntil ?? 0;
+    const until = Math.max(agentUntil, site?.processes.system.stoppedUntil ?? 0);
     return until > this.#fleet.ground.world.now - WAKING_MS;
   }
 

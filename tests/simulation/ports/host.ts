@@ -3,6 +3,7 @@
  * agent that started them.
  */
 import * as v from "valibot";
+import type { RunBound } from "../../../lib/agent/lease.ts";
 import { type Capability, defineCapability, verb } from "../../../lib/capability/define.ts";
 import type { Host, Invocation, Outcome } from "../../../lib/capability/host.ts";
 import { markOf, type Owned } from "../../../lib/os/processes.ts";
@@ -42,6 +43,10 @@ export interface Execution {
   endedAt: number | undefined;
   /** Bytes that the agent has taken. */
   taken: number;
+  /** How long it goes on when it is told to end. */
+  readonly stubbornMs: number;
+  /** Whoever waits for its end. */
+  onEnded: () => void;
 }
 
 /** The byte of a command's output at a place: so that whoever reads it knows what has to stand there. */
@@ -77,7 +82,10 @@ export class Processes {
     return this.executions.filter(({ endedAt }) => endedAt === undefined);
   }
 
-  start(command: string, attempt = 1): Execution {
+  start(
+    command: string,
+    { attempt = 1, stubbornMs = 0 }: { attempt?: number | undefined; stubbornMs?: number } = {},
+  ): Execution {
     const execution: Execution = {
       command,
       attempt,
@@ -85,6 +93,8 @@ export class Processes {
       startedAt: this.world.now,
       endedAt: undefined,
       taken: 0,
+      stubbornMs,
+      onEnded: () => {},
     };
     this.executions.push(execution);
     this.onStarted(execution);
@@ -95,6 +105,7 @@ export class Processes {
     if (execution.endedAt !== undefined) return;
     execution.endedAt = this.world.now;
     this.onEnded(execution);
+    execution.onEnded();
   }
 
   /** The machine loses its power. */
@@ -114,6 +125,40 @@ export class Processes {
   }
 }
 
+/** What ends the runs of an agent that is killed or stands still: it is a process of its own. */
+export class SimulatedGuard {
+  readonly #processes: Processes;
+  readonly #node: string;
+  #bounds = 0;
+
+  constructor(processes: Processes, agent: Process, endMs: () => number) {
+    [this.#processes, this.#node] = [processes, processes.node];
+    agent.onKilled.push(() => {
+      const left = processes.alive;
+      this.#after(endMs(), () => left.forEach((one) => processes.end(one)));
+    });
+  }
+
+  /** See {@linkcode Guard.bound}. */
+  bound(runs: readonly RunBound[]): void {
+    const told = ++this.#bounds;
+    for (const { id, askMs, killMs } of runs) {
+      const each = (act: (execution: Execution) => void) => () => {
+        if (told !== this.#bounds) return;
+        for (const one of this.#processes.alive) {
+          if (markOf(this.#node, one.command) === markOf(this.#node, id)) act(one);
+        }
+      };
+      this.#after(askMs, each((one) => this.#after(one.stubbornMs, () => this.#processes.end(one))));
+      this.#after(killMs, each((one) => this.#processes.end(one)));
+    }
+  }
+
+  #after(ms: number, act: () => void): void {
+    this.#processes.world.after(Math.max(0, ms), this.#processes.system, act);
+  }
+}
+
 const SPAWN_MS = 15;
 const PIECE_BYTES = 4 * 1024;
 
@@ -124,34 +169,22 @@ export interface SimulatedHostOptions {
   readonly agent: Process;
   readonly random: Random;
   readonly graceMs: number;
-  /** Whether what an agent started is ended when it is killed. */
-  readonly guarded: boolean;
 }
 
 /** The host of one agent. */
-export function simulatedHost({ processes, agent, random, graceMs, guarded }: SimulatedHostOptions): Host {
+export function simulatedHost({ processes, agent, random, graceMs }: SimulatedHostOptions): Host {
   const { world } = processes;
-  const mine = new Set<Execution>();
-  if (guarded) {
-    agent.onKilled.push(() => {
-      const left = [...mine];
-      world.after(random.between(0, 30), processes.system, () => left.forEach((one) => processes.end(one)));
-    });
-  }
   return {
-    async invoke({ input, command, attempt, signal, kill, output }: Invocation): Promise<Outcome> {
+    async invoke({ input, command, attempt, signal, kill, output, onEnded }: Invocation): Promise<Outcome> {
       signal.throwIfAborted();
       const { ms, bytes: total, exitCode, stubbornMs } = input as Work;
       await new Promise<void>((resolve) => setTimeout(resolve, random.around(SPAWN_MS)));
       if (signal.aborted) return { error: XtaskError.from(signal.reason).toWire() };
-      const execution = processes.start(command, attempt);
-      mine.add(execution);
+      const execution = processes.start(command, { attempt, stubbornMs });
       const ended = Promise.withResolvers<void>();
-      const end = () => {
-        processes.end(execution);
-        // Whoever waits for it learns of it in its own time.
-        world.after(0, agent, () => ended.resolve());
-      };
+      // Whoever waits for it learns of it in its own time.
+      execution.onEnded = () => void world.after(0, agent, () => ended.resolve());
+      const end = () => processes.end(execution);
       world.after(ms, processes.system, end);
       signal.addEventListener("abort", () => {
         world.after(Math.min(stubbornMs, graceMs), processes.system, end);
@@ -170,7 +203,7 @@ export function simulatedHost({ processes, agent, random, graceMs, guarded }: Si
         await Promise.race([next, ended.promise]);
       }
       await ended.promise;
-      mine.delete(execution);
+      onEnded?.();
       if (signal.aborted) return { error: XtaskError.from(signal.reason).toWire() };
       return { exitCode, data: {} };
     },
