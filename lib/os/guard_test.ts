@@ -291,11 +291,11 @@ Deno.test("runs go on for as long as that is told anew, and where they have no b
     const two = start(["sleep", "300"], ${MARKED("n1.b")});
     await Promise.all([guard.began(one, "n1.a"), guard.began(two, "n1.b")]);
     const begun = performance.now();
-    while (performance.now() - begun < 1_500) {
-      await guard.bound(["n1.a", "n1.b"].map((run) => ({ run, askMs: 400, killMs: 600 })));
+    while (performance.now() - begun < 2_500) {
+      await guard.bound(["n1.a", "n1.b"].map((run) => ({ run, askMs: 1_000, killMs: 1_200 })));
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    await guard.bound([{ run: "n1.b", askMs: 400, killMs: 600 }]);
+    await guard.bound([{ run: "n1.b", askMs: 1_000, killMs: 1_200 }]);
     say([guard.pid, one, two]);
   `);
   const [guard = 0, one = 0, two = 0] = await run.said<number[]>();

@@ -47,6 +47,16 @@ async function nodeProcess(stack: AsyncDisposableStack, { folder, all }: Ground,
   return { agent: await start(["--join", token]), start };
 }
 
+/** A run on n1, a process of its own, that does not end when it is told to; n2 could have it next. */
+async function stubbornOnFirst(stack: AsyncDisposableStack) {
+  const one = await ground(stack, SHORT_MS);
+  const { agent } = await nodeProcess(stack, one, "n1");
+  const { id } = await submit(one.fleet, "stubborn");
+  await running(one.folder, 1);
+  await one.all.start("n2");
+  return { one, agent, id };
+}
+
 /** Resolves when attempt 2 has taken over from attempt 1, which ran on n1; asserts that it did so in time, and not too soon. */
 async function takenOver({ folder, all }: Ground, leaseMs: number): Promise<[Ran, Ran]> {
   // It may not take n2 before there is one.
@@ -173,19 +183,14 @@ Deno.test({
   ignore: Deno.build.os === "windows",
   async fn() {
     await using stack = new AsyncDisposableStack();
-    const one = await ground(stack, SHORT_MS);
-    const { folder, all, fleet } = one;
-    const { agent } = await nodeProcess(stack, one, "n1");
-    const { id } = await submit(fleet, "stubborn");
-    await running(folder, 1);
-    await all.start("n2");
-    using renewals = await hear(fleet.bus, leaseRenewSubject("n1"));
+    const { one, agent, id } = await stubbornOnFirst(stack);
+    using renewals = await hear(one.fleet.bus, leaseRenewSubject("n1"));
     await renewals.first();
     // The answer to that one counts or not, as it happens.
     Deno.kill(agent.pid, "SIGSTOP");
     const stoppedAt = Date.now();
     const [first] = await takenOver(one, SHORT_MS);
-    assertApart(await attemptsIn(folder));
+    assertApart(await attemptsIn(one.folder));
     const { renewMs, guardMs } = leaseTimes(SHORT_MS);
     assert.ok(first.last - stoppedAt > guardMs - renewMs - 500, "it was ended by nothing before its time");
     assert.deepEqual(await survivors({ groups: [], mark: markOf("n1", id) }), []);
@@ -201,12 +206,7 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   async fn() {
     await using stack = new AsyncDisposableStack();
-    const one = await ground(stack, SHORT_MS);
-    const { folder, all, fleet } = one;
-    const { agent } = await nodeProcess(stack, one, "n1");
-    const { id } = await submit(fleet, "stubborn");
-    await running(folder, 1);
-    await all.start("n2");
+    const { one, agent, id } = await stubbornOnFirst(stack);
     Deno.kill(agent.pid, "SIGSTOP");
     for (const guard of guardsOf(agent.pid)) assert.ok(sendSignal(guard, "SIGKILL"));
     await takenOver(one, SHORT_MS);
