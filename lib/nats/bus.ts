@@ -42,7 +42,12 @@ export interface Bus extends AsyncDisposable {
   /** Each change of `up`, until the connection closes or the signal fires. */
   changes(signal: AbortSignal): AsyncIterable<"up" | "down">;
   publish(subject: string, payload: string, headers?: Headers): void;
-  /** @throws {XtaskError} `unavailable` where nobody answers there, `timeout`, `forbidden`, or what the answer says */
+  /**
+   * Asks, once the connection is up: nats-core drops what is published between two attempts at a server.
+   *
+   * @throws {XtaskError} `unavailable` where nobody answers there or nothing could be asked, `timeout`, `forbidden`, or what
+   * the answer says
+   */
   request(subject: string, payload: string, options?: RequestOptions): Promise<Incoming>;
   /**
    * Calls `handle` for each message. What it throws is answered as an error where an answer is wanted.
@@ -94,6 +99,13 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds, maySend = () =>
     await promise;
     listeners.delete(resolve);
   };
+  const whenUp = async (signal: AbortSignal) => {
+    while (!up) {
+      signal.throwIfAborted();
+      if (connection.isClosed()) throw new XtaskError("unavailable", "The connection to NATS is closed");
+      await change(signal);
+    }
+  };
   return {
     connection,
     user: creds === undefined ? undefined : userOf(creds),
@@ -103,13 +115,7 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds, maySend = () =>
     get up() {
       return up;
     },
-    async whenUp(signal) {
-      while (!up) {
-        signal.throwIfAborted();
-        if (connection.isClosed()) throw new XtaskError("unavailable", "The connection to NATS is closed");
-        await change(signal);
-      }
-    },
+    whenUp,
     async *changes(signal) {
       let last = up;
       while (!connection.isClosed() && !signal.aborted) {
@@ -128,11 +134,20 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds, maySend = () =>
     },
     async request(subject, payload, { timeoutMs = 5_000, headers } = {}) {
       assertMaySend();
+      let leftMs = timeoutMs;
+      if (!up) {
+        const since = performance.now();
+        await whenUp(AbortSignal.timeout(timeoutMs)).catch((error) => {
+          throw error instanceof XtaskError ? error : away();
+        });
+        assertMaySend();
+        leftMs = Math.max(1, timeoutMs - (performance.now() - since));
+      }
       let answer: Incoming;
       try {
         answer = incoming(
           await connection.request(subject, payload, {
-            timeout: timeoutMs,
+            timeout: leftMs,
             ...(headers === undefined ? {} : { headers: toHeaders(headers) }),
           }),
         );
@@ -154,6 +169,8 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds, maySend = () =>
       return { subject, [Symbol.dispose]: () => subscription.unsubscribe() };
     },
     async *gather(subject, payload, signal) {
+      // A signal that fires meanwhile ends what follows as well.
+      if (!up) await whenUp(signal).catch(() => {});
       const inbox = createInbox(inboxPrefix);
       // Those who answer see it; the next one is to have nothing in common with it.
       nuid.reset();
@@ -182,6 +199,13 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds, maySend = () =>
       await watching;
     },
   };
+}
+
+/** Without a cause: nothing was sent, so nothing was taken. */
+function away(): XtaskError {
+  return new XtaskError("unavailable", "The NATS server cannot be reached just now, so nothing was asked", {
+    details: ["the connection is made again by itself as soon as the server is back"],
+  });
 }
 
 async function answering(message: Incoming, handle: (message: Incoming) => Promise<void> | void): Promise<void> {

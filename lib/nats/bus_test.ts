@@ -3,6 +3,7 @@ import { refused } from "../../tests/asking.ts";
 import { startTestServer } from "../../tests/nats_server.ts";
 import { until } from "../../tests/until.ts";
 import { openBus } from "./bus.ts";
+import { wasNotTaken } from "./error.ts";
 
 Deno.test("while a connection may not send nothing goes out, not even what was published while the link was down; then it goes on", async () => {
   await using server = await startTestServer();
@@ -38,4 +39,35 @@ Deno.test("while a connection may not send nothing goes out, not even what was p
   bus.publish("said", "again");
   await until("it to go on", () => heard.includes("again"));
   assert.deepEqual(heard, ["first", "last", "again"]);
+});
+
+Deno.test("what is asked while the link is down is asked once it is up, and where it stays down it was surely not taken", async () => {
+  await using server = await startTestServer();
+  let [may, dialled] = [true, 0];
+  const maySend = () => {
+    dialled++;
+    return may;
+  };
+  await using bus = await openBus({ servers: server.url, maySend });
+  await server.kill();
+  await until("it to notice", () => !bus.up);
+  const error = await refused(bus.request("sum", "1 2", { timeoutMs: 100 }), "unavailable", /nothing was asked/);
+  assert.ok(wasNotTaken(error));
+  const asked = bus.request("sum", "1 2", { timeoutMs: 20_000 });
+  const gathered = bus.gather("sum", "3 4", AbortSignal.timeout(20_000))[Symbol.asyncIterator]();
+  const first = gathered.next();
+  const before = dialled;
+  await until("an attempt, which drops what was published before it", () => dialled > before);
+  // Somebody is to answer before it is back.
+  may = false;
+  await server.restart();
+  await using adding = await openBus({ servers: server.url });
+  using _adding = adding.subscribe("sum", (message) => {
+    message.respond(String(message.text().split(" ").map(Number).reduce((sum, one) => sum + one)));
+  });
+  await adding.flush();
+  may = true;
+  assert.equal((await asked).text(), "3");
+  assert.equal((await first).value?.text(), "7");
+  await gathered.return?.();
 });
