@@ -160,7 +160,8 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
       changed();
     });
   }
-  const registered = await register(bus, self.record());
+  // Claims the id: another agent that has it is not to be heard of twice.
+  const claimed = await register(bus, self.record());
   const service = stack.use(serviceOf(bus, self, capabilities));
   const setDraining = async (draining: boolean, keep: boolean) => {
     await self.drain(draining, { keep });
@@ -203,6 +204,8 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
     },
   }));
   await bus.flush();
+  // On its way to the hub this comes after the interest of the door, so whoever sees this node there reaches it.
+  const registered = claimed && await register(bus, self.record());
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => {});
   ({ changed } = startPresence({

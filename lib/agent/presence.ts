@@ -24,9 +24,9 @@ export interface Presence {
 }
 
 /**
- * Registers this node.
+ * Registers this node: the first time of an agent claims the id, from then on the hub has the record.
  *
- * @returns Whether the hub has the record; false where no hub process answers just now
+ * @returns Whether the hub took it; false where no hub process answers just now
  * @throws {XtaskError} `conflict` where a living agent holds the id
  */
 export async function register(bus: Bus, record: NodeRecord): Promise<boolean> {

@@ -208,9 +208,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     if (record.id !== lastToken(message.subject)) {
       throw new XtaskError("forbidden", `The record of '${record.id}' came from '${lastToken(message.subject)}'`);
     }
-    if (admitted.get(record.id) !== record.instance) await assertSole(bus, record);
+    const claimed = admitted.get(record.id) === record.instance;
+    if (!claimed) await assertSole(bus, record);
     admitted.set(record.id, record.instance);
-    await register(record);
+    // A new agent claims its id before it opens its door. It is there once it says so again, or its heartbeat is heard.
+    if (claimed || fleet.get(record.id)?.instance === record.instance) await register(record);
     if (message.reply !== undefined) message.respond(JSON.stringify({ id: record.id }));
   }));
   stack.use(bus.subscribe(HEARTBEATS, quietly("heartbeat", hear)));

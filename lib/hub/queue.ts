@@ -51,7 +51,7 @@ export interface Queue {
   settled(): Promise<void>;
 }
 
-/** A node that has just come says so a moment before it takes commands. */
+/** In a cluster a node may be heard of a moment before its door is known at the server that is asked. */
 const AGAIN_MS = 250;
 const ATTEMPTS = 4;
 

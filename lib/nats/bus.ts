@@ -191,7 +191,12 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds, maySend = () =>
       }
     },
     flush: () => connection.flush().catch((error) => Promise.reject(natsError(error))),
-    rttMs: () => connection.rtt().catch((error) => Promise.reject(natsError(error))),
+    async rttMs() {
+      const begun = performance.now();
+      // What it tells itself is in whole milliseconds, which are too coarse within one machine.
+      await connection.rtt().catch((error) => Promise.reject(natsError(error)));
+      return performance.now() - begun;
+    },
     closed: () => connection.closed(),
     async [Symbol.asyncDispose]() {
       // Draining hands over what was published; with the link down there is nobody to hand it to.

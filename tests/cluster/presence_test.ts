@@ -1,11 +1,30 @@
 import assert from "node:assert/strict";
 import { openKeyring } from "../../lib/auth/keyring.ts";
 import { startHub } from "../../lib/hub/hub.ts";
-import { eventSubject, inboxPrefix, nodeSubjects } from "../../lib/protocol/subjects.ts";
+import { NodeRecord } from "../../lib/protocol/node.ts";
+import { parseJson } from "../../lib/protocol/parse.ts";
+import { eventSubject, inboxPrefix, nodeSubjects, statusSubject } from "../../lib/protocol/subjects.ts";
 import { ask, ended, hear, refused } from "../asking.ts";
 import { startFleet } from "../fleet.ts";
 import { spawnXtask } from "../xtask_process.ts";
 import { until } from "../until.ts";
+
+Deno.test("who sees a node there reaches it, as soon as it is there and as soon as it has started", async () => {
+  await using all = await startFleet({ nodes: [] });
+  const { admin, up } = all;
+  const ways = { client: {}, leaf: { leaf: { port: up.server.leafPort ?? 0 } } };
+  for (const [way, more] of Object.entries(ways)) {
+    for (let n = 0; n < 3; n++) {
+      const id = `${way}-${n}`;
+      const status = () => admin.request(statusSubject(id), "");
+      const [whenSeen, whenStarted] = await Promise.all([
+        until(`${id} to be there`, () => up.hub.fleet.get(id)?.state === "online").then(status),
+        all.startHere({ id, ...more }).then(status),
+      ]);
+      for (const answer of [whenSeen, whenStarted]) assert.equal(parseJson(NodeRecord, answer.text(), "record").id, id);
+    }
+  }
+});
 
 Deno.test("a node that is killed is missed, and welcomed when it is back", async (t) => {
   await using fleet = await startFleet({ nodes: [] });
