@@ -28,9 +28,7 @@ async function stage(name: string, body: () => Promise<boolean>): Promise<boolea
 }
 
 async function deno(args: readonly string[]): Promise<boolean> {
-  // Tests wait on child processes more than they compute: one file more than there are cores saves a fifth of the time.
-  const env = { DENO_JOBS: Deno.env.get("DENO_JOBS") ?? String(navigator.hardwareConcurrency + 1) };
-  const child = new Deno.Command(Deno.execPath(), { args: [...args], env, stdin: "null" }).spawn();
+  const child = new Deno.Command(Deno.execPath(), { args: [...args], stdin: "null" }).spawn();
   return (await child.status).success;
 }
 
@@ -61,6 +59,8 @@ async function binary(): Promise<Tally> {
 }
 
 async function main(filters: readonly string[]): Promise<number> {
+  // Tests wait on child processes more than they compute: one file more than there are cores saves a fifth of the time.
+  if (!Deno.env.has("DENO_JOBS")) Deno.env.set("DENO_JOBS", String(navigator.hardwareConcurrency + 1));
   const early = [
     await stage("assets", assets),
     await stage("format", () => deno(["fmt", "--check"])),
