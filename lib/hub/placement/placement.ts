@@ -94,8 +94,9 @@ export class Placement {
     return this.#placing?.phase.name === "waiting" ? undefined : this.#placing?.node;
   }
 
-  get epoch(): number {
-    return this.#placing?.epoch ?? 0;
+  /** Of its newest attempt. Undefined once it has ended. */
+  get epoch(): number | undefined {
+    return this.#placing?.epoch;
   }
 
   get isWaiting(): boolean {
