@@ -160,7 +160,7 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
       changed();
     });
   }
-  // Claims the id: another agent that has it is not to be heard of twice.
+  // Claims the id, before anything is answered under it.
   const claimed = await register(bus, self.record());
   const service = stack.use(serviceOf(bus, self, capabilities));
   const setDraining = async (draining: boolean, keep: boolean) => {

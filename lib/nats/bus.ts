@@ -193,7 +193,7 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds, maySend = () =>
     flush: () => connection.flush().catch((error) => Promise.reject(natsError(error))),
     async rttMs() {
       const begun = performance.now();
-      // What it tells itself is in whole milliseconds, which are too coarse within one machine.
+      // The library's own figure is in whole milliseconds: too coarse within one machine.
       await connection.rtt().catch((error) => Promise.reject(natsError(error)));
       return performance.now() - begun;
     },
