@@ -123,9 +123,8 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
   stack.use(await lockFolder(folder, "A hub"));
   const tls = ownTls(certificate);
   const keyring = await openKeyring(`${folder}/keys.json`, options.projects);
-  let told: Promise<void> = Promise.resolve();
   // Until the hub runs there is nobody to tell of the server's troubles.
-  let alert = (_message: string): Promise<void> => Promise.resolve();
+  let alert = (_message: string): void => {};
   const started: Started[] = [];
   const server = stack.use(
     await startServer({
@@ -139,10 +138,7 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
       probe: (url, within) => probe(keyring.projects[0], { servers: url, ...tls, signal: within }),
       onChange: ({ state, reason, died }) => {
         log("server", state === "died" ? "error" : "info", reason);
-        if (state !== "restarted") return;
-        told = alert(`nats-server died and was started again: ${died}`).catch((error) =>
-          log("hub", "error", `the alert is lost: ${(error as Error).message}`)
-        );
+        if (state === "restarted") alert(`nats-server died and was started again: ${died}`);
       },
       onStore(reason) {
         if (reason !== undefined) log("server", "error", `its store cannot be written: ${reason}`);
@@ -196,10 +192,7 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
     token,
     agent,
     failed: Promise.race([server.failed, agent?.failed].filter((promise) => promise !== undefined)),
-    async [Symbol.asyncDispose]() {
-      await told;
-      await owned[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
 }
 

@@ -20,7 +20,6 @@ import { CommandRecord } from "../protocol/run.ts";
 import { DISCOVER, HEARTBEATS, lastToken, REGISTER_ANY, statusSubject, upEvent } from "../protocol/subjects.ts";
 import { openAlarm } from "./alerts/alarm.ts";
 import { hearMetrics } from "./alerts/hearing.ts";
-import { tellAlert } from "./alerts/telling.ts";
 import { answerHub } from "./answers.ts";
 import { giveTo } from "./asking.ts";
 import { BUCKETS } from "./buckets.ts";
@@ -31,8 +30,8 @@ import { keepDeriving } from "./deriving.ts";
 import { follow } from "./following.ts";
 import type { HubProcess } from "../protocol/health.ts";
 import { openPlacementsAtHub } from "./placement/at_hub.ts";
-import { tellPresence } from "./presence_told.ts";
 import { openQueue } from "./queue.ts";
+import { openTeller } from "./telling.ts";
 
 /** Options of {@linkcode startHub}. */
 export interface HubOptions {
@@ -68,8 +67,8 @@ export interface Hub extends AsyncDisposable {
   invite(role: Invitation["role"]): Promise<{ readonly token: string; readonly expiresAt: number }>;
   /** Hears why the store of its server cannot be written; undefined when it can be again. */
   storeTrouble(reason: string | undefined): void;
-  /** Tells everybody of something that a person should know. */
-  alert(severity: Alert["severity"], message: string): Promise<void>;
+  /** Tells everybody of something that a person should know, as soon as that can be done. */
+  alert(severity: Alert["severity"], message: string): void;
 }
 
 /** Changed records are written to their bucket this often: one write for many events of a command. */
@@ -100,9 +99,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       return view?.state === "offline" ? Date.parse(view.seenAt) : undefined;
     },
     now,
-    tell: (alert) => tellAlert(bus, HUB_AUTHOR, alert, stop.signal),
+    tell: (alert) => teller.tell({ type: "alert", ...alert }).stored,
     log,
   });
+  stack.defer(() => alarm.settled());
+  const teller = stack.use(openTeller({ bus, log }));
 
   const tell = (event: Event) => {
     const payload = new TextEncoder().encode(JSON.stringify(event));
@@ -137,7 +138,6 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       tell: tellAtOnce,
     }),
   );
-  const presence = stack.use(tellPresence({ bus, log }));
   const told = async (change: FleetChange | undefined): Promise<void> => {
     if (change === undefined) return;
     const { type, node, reason, lostSince, hint } = change;
@@ -153,7 +153,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     if (type === "node_joined") alarm.hear(node, { type: "back", reason });
     const at = new Date(now()).toISOString();
     log("info", `${type === "node_joined" ? "joined" : "left"}: ${node} (${reason})`);
-    await presence.tell(type === "node_left" ? { type, at, node, reason } : { type, at, node });
+    await teller.tell(type === "node_left" ? { type, at, node, reason } : { type, at, node }).tried;
   };
   /** Nodes whose views are still to be kept: later than what is told of them, so that a hub that dies in between tells it again. */
   const unsaved = new Set<string>();
@@ -161,7 +161,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const view = fleet.get(id);
     if (view === undefined) return;
     unsaved.add(id);
-    if (presence.waits) return;
+    if (teller.waits) return;
     await nodes.put(id, view);
     if (fleet.get(id) === view) unsaved.delete(id);
   };
@@ -310,13 +310,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       troubles = reason === undefined ? [] : [{ of: "store", reason }];
       void measure();
     },
-    alert: (severity, message) =>
-      tellAlert(
-        bus,
-        HUB_AUTHOR,
-        { at: new Date(now()).toISOString(), node: HUB_AUTHOR, severity, message },
-        stop.signal,
-      ),
+    alert(severity, message) {
+      teller.tell({ type: "alert", at: new Date(now()).toISOString(), node: HUB_AUTHOR, severity, message });
+    },
     async [Symbol.asyncDispose]() {
       stop.abort();
       await owned[Symbol.asyncDispose]();

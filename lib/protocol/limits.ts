@@ -74,8 +74,8 @@ export const NOTES_KEPT_MAX = 1_000;
 export const HERE_MS = 60_000;
 /** Somebody who is here says so this often. */
 export const HERE_BEAT_MS = 20_000;
-/** Comings and goings of nodes that wait for the hub's server; the oldest is given up for one more. */
-export const PRESENCE_WAITING_MAX = 10_000;
+/** Comings and goings of nodes, and alerts, that wait for the hub's server; the oldest is given up for one more. */
+export const TOLD_WAITING_MAX = 10_000;
 /** Alerts that the hub knows at once; the ones that were over first go. */
 export const ALERTS_MAX = 1_000;
 /** An alert may be muted for this long. */

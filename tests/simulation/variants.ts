@@ -145,7 +145,7 @@ export const VARIANTS: readonly Variant[] = [
   },
   {
     name: "the hub tells once that a node is there or gone",
-    file: "lib/hub/presence_told.ts",
+    file: "lib/hub/telling.ts",
     find: "waiting = waiting.filter((one) => !stored.has(one));",
     replace: "waiting = waiting.slice(batch.length);",
     caughtBy: ["told", "I8"],

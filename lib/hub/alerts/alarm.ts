@@ -13,8 +13,8 @@ export interface AlarmOptions {
   /** When a node that is offline was last heard of, in ms since 1970. */
   readonly awaySince: (node: string) => number | undefined;
   readonly now: () => number;
-  /** Tells everybody. */
-  readonly tell: (alert: Alert) => Promise<void>;
+  /** Tells everybody, as soon as that can be done. False where it never will. */
+  readonly tell: (alert: Alert) => Promise<boolean>;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
 
@@ -36,6 +36,8 @@ export interface Alarm {
   mute(key: string, by: By, forMs: number): Promise<AlertRecord>;
   /** @throws {XtaskError} `not_found` */
   unmute(key: string): Promise<AlertRecord>;
+  /** Resolves when nothing is being told or kept any more. */
+  settled(): Promise<void>;
 }
 
 /** Opens the alerts as the bucket has them. */
@@ -43,13 +45,46 @@ export async function openAlarm(options: AlarmOptions): Promise<Alarm> {
   const { bucket, awaySince, now, tell, log } = options;
   const records = new Map([...await bucket.entries()].sort(([, a], [, b]) => a.openedAt < b.openedAt ? -1 : 1));
   const watches = restored(records.values(), awaySince);
+  /** By key, what is being told last. */
+  const telling = new Map<string, Alert>();
+  /** What the bucket does not have yet. */
+  const unkept = new Map<string, AlertRecord>();
+  const underWay = new Set<Promise<void>>();
   let live = false;
 
-  const keep = async (record: AlertRecord): Promise<AlertRecord> => {
+  const hold = (record: AlertRecord) => {
     records.delete(record.key);
     records.set(record.key, record);
     forget(records);
-    await bucket.put(record.key, record);
+  };
+  /** Keeps the newest record of a key. */
+  const put = async (key: string) => {
+    const record = records.get(key);
+    if (record === undefined) return void unkept.delete(key);
+    unkept.set(key, record);
+    await bucket.put(key, record);
+    if (unkept.get(key) === record) unkept.delete(key);
+  };
+  const putLater = (key: string, told: Promise<boolean>) => {
+    const failed = unkept.has(key);
+    const kept: Promise<void> = told
+      .then((isTold) => isTold ? put(key) : undefined)
+      .catch((error) => failed || log("warn", `alert ${key} waits to be kept: ${(error as Error).message}`))
+      .then(() => void underWay.delete(kept));
+    underWay.add(kept);
+  };
+  /** Tells it before it is kept: a hub that dies in between is followed by one that tells it again. */
+  const tellFirst = async (key: string, alert: Alert): Promise<boolean> => {
+    telling.set(key, alert);
+    const isTold = await tell(alert);
+    // What has been concluded since has to be told first, too.
+    if (telling.get(key) !== alert) return false;
+    telling.delete(key);
+    return isTold;
+  };
+  const keep = async (record: AlertRecord): Promise<AlertRecord> => {
+    hold(record);
+    await put(record.key);
     return record;
   };
   const announce = (record: AlertRecord, state: "open" | "resolved") => {
@@ -57,10 +92,8 @@ export async function openAlarm(options: AlarmOptions): Promise<Alarm> {
     log("info", `alert ${state}: ${message}`);
     const at = new Date(now()).toISOString();
     const quiet = muted !== undefined && Date.parse(muted.until) > now();
-    const telling = quiet ? undefined : tell({ at, node, severity, message, key, state });
-    Promise.all([keep(record), telling]).catch((error) =>
-      log("error", `alert ${key} may be lost: ${(error as Error).message}`)
-    );
+    hold(record);
+    putLater(key, quiet ? Promise.resolve(true) : tellFirst(key, { at, node, severity, message, key, state }));
   };
   const apply = (node: string, event: WatchEvent) => {
     const before = watches.get(node) ?? newWatch(node);
@@ -81,6 +114,7 @@ export async function openAlarm(options: AlarmOptions): Promise<Alarm> {
   const tick = () => {
     if (!live) return;
     for (const node of watches.keys()) apply(node, { type: "tick" });
+    for (const key of unkept.keys()) if (!telling.has(key)) putLater(key, Promise.resolve(true));
   };
   const find = (key: string): AlertRecord => {
     const record = records.get(key);
@@ -92,8 +126,8 @@ export async function openAlarm(options: AlarmOptions): Promise<Alarm> {
     told({ at, node, severity, message }, author, sequence) {
       const key = `told.${sequence}.${author}`;
       if (records.has(key)) return;
-      const record: AlertRecord = { key, kind: "told", node, severity, message, openedAt: at, count: 1 };
-      keep(record).catch((error) => log("error", `alert ${key} may be lost: ${(error as Error).message}`));
+      hold({ key, kind: "told", node, severity, message, openedAt: at, count: 1 });
+      putLater(key, Promise.resolve(true));
     },
     begin() {
       if (live) return;
@@ -114,6 +148,7 @@ export async function openAlarm(options: AlarmOptions): Promise<Alarm> {
       const { muted: _, ...record } = find(key);
       return keep(record);
     },
+    settled: async () => void await Promise.all(underWay),
   };
 }
 

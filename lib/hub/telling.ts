@@ -1,44 +1,53 @@
 /**
- * Nodes' comings and goings, on their way into the stream: in order, each until it is stored. They happen just when links
- * and servers go down, so what cannot be stored waits until the hub's server is back.
+ * What the hub itself has to tell, on its way into the stream: nodes' comings and goings, and alerts, in order, each until it
+ * is stored. They happen just when links and servers go down, so what cannot be stored waits until the hub's server is back.
  */
 import type { Bus } from "../nats/bus.ts";
 import { publishStored } from "../nats/uplink.ts";
 import { pause } from "../os/pause.ts";
 import type { Event } from "../protocol/event.ts";
 import { HUB_AUTHOR } from "../protocol/id.ts";
-import { PRESENCE_WAITING_MAX } from "../protocol/limits.ts";
-import { upEvent } from "../protocol/subjects.ts";
+import { TOLD_WAITING_MAX } from "../protocol/limits.ts";
+import { upAlert, upEvent } from "../protocol/subjects.ts";
 
-/** A node that came or went. */
-export type PresenceEvent = Extract<Event, { type: "node_joined" | "node_left" }>;
+/** What the hub tells in this way. */
+export type ToldEvent = Extract<Event, { type: "node_joined" | "node_left" | "alert" }>;
 
-/** Tells of nodes. Disposing it gives what waits a moment still, unless the server is away. */
-export interface PresenceTeller extends AsyncDisposable {
-  /** Tells of it, now or later. Resolves when the stream has it, or it has to wait. */
-  tell(event: PresenceEvent): Promise<void>;
+/** What becomes of something that is told. */
+export interface Told {
+  /** Resolves when the stream has it, or it has to wait. */
+  readonly tried: Promise<void>;
+  /** Whether the stream has it, once that is so; false where it was given up, which is logged. */
+  readonly stored: Promise<boolean>;
+}
+
+/** Tells everybody. Disposing it gives what waits a moment still, unless the server is away. */
+export interface Teller extends AsyncDisposable {
+  /** Tells of it, now or later. */
+  tell(event: ToldEvent): Told;
   /** Whether the stream does not have all of it yet. */
   readonly waits: boolean;
 }
 
 interface Waiting {
-  readonly event: PresenceEvent;
+  readonly event: ToldEvent;
   /** The stream takes an id once, however often it is sent. */
   readonly id: string;
   readonly tried: () => void;
+  readonly ended: (stored: boolean) => void;
 }
 
 /** On their way at once. The stream stores them in this order, since they travel on one connection. */
 const IN_FLIGHT_MAX = 64;
 const RESUME_MS = 500;
 const LAST_MS = 1_000;
-/** Of those that are lost, named in a line. */
+/** Of those that are given up, named in a line. */
 const SHOWN = 20;
 
 /** Begins to tell. */
-export function tellPresence(
+export function openTeller(
   { bus, log }: { readonly bus: Bus; readonly log: (level: "warn" | "error", message: string) => void },
-): PresenceTeller {
+): Teller {
   const stop = new AbortController();
   const { signal } = stop;
   let waiting: Waiting[] = [];
@@ -48,13 +57,19 @@ export function tellPresence(
   const giveUp = (some: readonly Waiting[], why: string) => {
     if (some.length === 0) return;
     const what = some.map(({ event: { type, node } }) => `${type} of ${node}`);
-    log("error", `${what.slice(0, SHOWN).join(", ")}${what.length > SHOWN ? " and more" : ""}: lost, as ${why}`);
-    for (const { tried } of some) tried();
+    log("error", `${what.slice(0, SHOWN).join(", ")}${what.length > SHOWN ? " and more" : ""}: not told, as ${why}`);
+    for (const { tried, ended } of some) {
+      ended(false);
+      tried();
+    }
   };
-  const store = ({ event, id }: Waiting) => {
-    const payload = new TextEncoder().encode(JSON.stringify(event));
-    return publishStored(bus, { subject: upEvent(HUB_AUTHOR, event.type), headers: {}, payload }, { id, signal });
-  };
+  const store = ({ event, id }: Waiting) =>
+    Promise.all(
+      reportsOf(event).map(({ subject, value }) => {
+        const payload = new TextEncoder().encode(JSON.stringify(value));
+        return publishStored(bus, { subject, headers: {}, payload }, { id: `${id}.${subject}`, signal });
+      }),
+    );
   const storeSome = async () => {
     const batch = waiting.slice(0, IN_FLIGHT_MAX);
     const outcomes = await Promise.allSettled(batch.map(store));
@@ -62,6 +77,7 @@ export function tellPresence(
     // What came behind one that failed is sent again with it, and found by its id where it is stored already.
     const stored = new Set(failed < 0 ? batch : batch.slice(0, failed));
     waiting = waiting.filter((one) => !stored.has(one));
+    for (const { ended } of stored) ended(true);
     for (const { tried } of batch) tried();
     const failure = outcomes[failed];
     if (failure?.status === "rejected") throw failure.reason;
@@ -80,7 +96,7 @@ export function tellPresence(
         troubled = false;
       } catch (error) {
         if (!troubled && !signal.aborted) {
-          log("warn", `${waiting.length} comings and goings of nodes wait: ${(error as Error).message}`);
+          log("warn", `${waiting.length} things wait to be told: ${(error as Error).message}`);
         }
         troubled = true;
         await pause(RESUME_MS, signal);
@@ -94,14 +110,16 @@ export function tellPresence(
       return waiting.length > 0;
     },
     tell(event) {
-      if (waiting.length === PRESENCE_WAITING_MAX) giveUp(waiting.splice(0, 1), "too many wait for the hub's server");
-      const { promise, resolve: tried } = Promise.withResolvers<void>();
-      const one = { event, id: `${HUB_AUTHOR}.${crypto.randomUUID()}`, tried };
+      if (waiting.length === TOLD_WAITING_MAX) giveUp(waiting.splice(0, 1), "too many wait for the hub's server");
+      const tried = Promise.withResolvers<void>();
+      const stored = Promise.withResolvers<boolean>();
+      const id = `${HUB_AUTHOR}.${crypto.randomUUID()}`;
+      const one = { event, id, tried: tried.resolve, ended: stored.resolve };
       if (signal.aborted) giveUp([one], "the hub has stopped");
       else waiting.push(one);
-      if (!bus.up) tried();
+      if (!bus.up) tried.resolve();
       wake();
-      return promise;
+      return { tried: tried.promise, stored: stored.promise };
     },
     async [Symbol.asyncDispose]() {
       if (bus.up && waiting.length > 0) {
@@ -112,4 +130,12 @@ export function tellPresence(
       await telling;
     },
   };
+}
+
+/** An alert is in a stream of its own, too. */
+function reportsOf(event: ToldEvent): { readonly subject: string; readonly value: unknown }[] {
+  const asEvent = { subject: upEvent(HUB_AUTHOR, event.type), value: event };
+  if (event.type !== "alert") return [asEvent];
+  const { type: _, ...alert } = event;
+  return [{ subject: upAlert(HUB_AUTHOR, event.severity), value: alert }, asEvent];
 }
