@@ -49,7 +49,7 @@ const ASK_MS = 3_000;
 /** The end of a run's output and its result leave the node together; one without the other came before anybody followed. */
 const ENDED_MS = 200;
 /** After a result its last output is on its way: it left the node first. This long without any, and the result stands. */
-const LAST_OUTPUT_MS = 3_000;
+export const LAST_OUTPUT_MS = 3_000;
 
 /**
  * See {@linkcode FollowEvent}. Ends when every run has ended and its output has come, or the signal fires.
@@ -72,7 +72,13 @@ export async function* follow(
   // A reader that lags makes the writers wait: nothing is buffered without a bound.
   const { readable, writable } = new TransformStream<FollowEvent>({}, { highWaterMark: 64 }, { highWaterMark: 0 });
   const writer = writable.getWriter();
-  const say = (event: FollowEvent) => writer.write(event).catch(() => {});
+  /** Events that the reader has not taken. */
+  let unread = 0;
+  const say = async (event: FollowEvent) => {
+    unread++;
+    await writer.write(event).catch(() => {});
+    unread--;
+  };
   const ended = () => {
     if ([...standings.values()].every(({ told }) => told)) void writer.close().catch(() => {});
   };
@@ -106,14 +112,15 @@ export async function* follow(
     // Output of a run whose node died with it has no end mark and will not come.
     void (async () => {
       for (let before = -1; before !== standing.bytes && !within.aborted;) {
-        before = standing.bytes;
+        // While the reader is late nothing more is read.
+        before = unread > 0 ? -1 : standing.bytes;
         await pause(LAST_OUTPUT_MS, within);
         await bus.whenUp(within).catch(() => {});
       }
       const missing = (standing.total ?? 0) - standing.bytes;
       if (standing.told || within.aborted) return;
+      standing.bytes += missing;
       if (missing > 0) await say({ type: "gap", node: result.node, bytes: missing });
-      standing.bytes = standing.total ?? 0;
       await settle(result.node, standing);
     })();
   };
@@ -202,16 +209,19 @@ export function* logEvents(
   const offset = Number(message.header(HEADER.logOffset) ?? standing.bytes);
   const end = message.header(HEADER.logEnd);
   if (end !== undefined) standing.total = Number(end);
-  if (offset > standing.bytes) {
-    yield { type: "gap", node, bytes: offset - standing.bytes };
+  // What is passed on counts at once: the result may come, and be looked at, before a slow reader has taken it.
+  const lost = offset - standing.bytes;
+  if (lost > 0) {
     standing.bytes = offset;
+    yield { type: "gap", node, bytes: lost };
   }
-  const skip = standing.bytes - offset;
+  const from = standing.bytes;
+  const skip = from - offset;
   if (skip >= message.data.length) return;
+  standing.bytes = offset + message.data.length;
   const at = new Date(message.header(HEADER.logTime) ?? message.time);
   const pieces = [...piecesOf(message.data, message.header(HEADER.logStream) ?? "out", skip)];
-  yield { type: "log", node, pieces, offset: standing.bytes, at };
-  standing.bytes = offset + message.data.length;
+  yield { type: "log", node, pieces, offset: from, at };
 }
 
 function* piecesOf(data: Uint8Array<ArrayBuffer>, streams: string, skip: number): Iterable<LogEvent["pieces"][number]> {

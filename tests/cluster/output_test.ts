@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { follow, type FollowEvent } from "../../lib/client/follow.ts";
+import { follow, type FollowEvent, LAST_OUTPUT_MS } from "../../lib/client/follow.ts";
 import { readStream, STREAM } from "../../lib/nats/streams.ts";
+import { pause } from "../../lib/os/pause.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import { HEADER } from "../../lib/protocol/run.ts";
-import { logSubject } from "../../lib/protocol/subjects.ts";
+import { logSubject, resultSubject } from "../../lib/protocol/subjects.ts";
 import { ask, ended, hear, ongoing, resultOf } from "../asking.ts";
 import { startFleet } from "../fleet.ts";
 
@@ -25,6 +26,16 @@ tasks:
   nothing:
     cmds:
       - "true"
+  two:
+    cmds:
+      - echo one
+      - while [ ! -e open ]; do sleep 0.05; done
+      - echo two
+  much:
+    cmds:
+      - echo one
+      - while [ ! -e much ]; do sleep 0.05; done
+      - yes | head -c 1000000
   no_end_of_line:
     cmds:
       - printf 'no end'
@@ -60,6 +71,44 @@ Deno.test("output arrives as it was written", async (t) => {
     const events: FollowEvent[] = [];
     for await (const event of follow(admin, id, ["n1"], AbortSignal.timeout(1_000))) events.push(event);
     assert.deepEqual(events.map(({ type }) => type).filter((type, n, all) => type !== all[n - 1]), ["log", "result"]);
+  });
+
+  await t.step("who reads slowly has each byte once, though the result is there before they do", async () => {
+    const id = newCommandId();
+    ongoing(await ask(admin, "n1", "task.run", { args: ["two"] }, { id, waitMs: 0 }));
+    const events: FollowEvent[] = [];
+    for await (const event of follow(admin, id, ["n1"])) {
+      events.push(event);
+      if (events.length > 1) continue;
+      await Deno.writeTextFile(`${fleet.node("n1").dir}/open`, "");
+      using heard = await hear(admin, resultSubject(id));
+      await resultOf(admin, "n1", id);
+      await stored(id);
+      await admin.flush();
+      assert.ok(heard.messages.length > 0);
+    }
+    const bytes = events.flatMap((event) => event.type === "log" ? event.pieces.map(({ bytes }) => bytes) : []);
+    assert.equal(await new Blob(bytes).text(), "one\ntwo\n");
+    assert.equal(events.at(-1)?.type, "result");
+  });
+
+  await t.step("what a reader has not taken yet is not lost, however long it takes", async () => {
+    const id = newCommandId();
+    ongoing(await ask(admin, "n1", "task.run", { args: ["much"] }, { id, waitMs: 0 }));
+    const events: FollowEvent[] = [];
+    for await (const event of follow(admin, id, ["n1"])) {
+      events.push(event);
+      if (events.length > 1) continue;
+      await Deno.writeTextFile(`${fleet.node("n1").dir}/much`, "");
+      await resultOf(admin, "n1", id);
+      await stored(id);
+      // Time is what is tested: after that long without output a result stands without it.
+      await pause(LAST_OUTPUT_MS * 1.2);
+    }
+    const bytes = events.flatMap((event) => event.type === "log" ? event.pieces.map(({ bytes }) => bytes.length) : []);
+    assert.equal(bytes.reduce((sum, length) => sum + length, 0), 4 + 1_000_000);
+    assert.deepEqual(events.filter(({ type }) => type === "gap"), []);
+    assert.equal(events.at(-1)?.type, "result");
   });
 
   await t.step("colours, carriage returns, NUL and bytes that are no text pass as they are", async () => {
