@@ -1,7 +1,8 @@
 /**
  * What a node reports, on its way to the hub: in order, each kept until the hub's stream has acknowledged it. Facts
  * (results, events, alerts) are on disk from the start. Output of runs stays in memory while the link is up, where a slow
- * hub slows the run down; while the link is down it goes to disk up to a bound, and past it is left out with a count.
+ * hub slows the run down; while the link is down it goes to disk up to a bound, and past it is left out with a count. What
+ * the hub does not have of it when the run ends goes to disk with the result.
  */
 import { LOG_SPOOL_BYTES, LOG_UNACKED_BYTES } from "../protocol/limits.ts";
 import { pause } from "../os/pause.ts";
@@ -103,25 +104,29 @@ export class Outbox implements AsyncDisposable {
     return this.#entries.reduce((sum, { report }) => sum + report.payload.length, 0);
   }
 
-  /** Gives drafts their place in the order. The caller hands them to the journal with the change they tell of, then to `push`. */
-  number(drafts: readonly Draft[]): Report[] {
-    return drafts.map((draft) => ({ ...draft, seq: this.#next++ }));
-  }
-
-  /** Puts numbered facts in line that the journal has already. */
-  push(reports: readonly Report[]): void {
-    for (const report of reports) {
-      this.#spoolBytes += report.payload.length;
-      this.#add({ report, kept: true, taken: true, lost: false });
-    }
-    if (!this.#options.uplink.up) void this.#spool();
-  }
-
   /** Numbers, keeps and queues facts that tell of no change of a run. */
   async facts(drafts: readonly Draft[]): Promise<void> {
-    const reports = this.number(drafts);
+    const reports = this.#number(drafts);
     await this.#options.journal.keep(reports);
-    this.push(reports);
+    this.#push(reports);
+  }
+
+  /**
+   * Numbers, keeps and queues the facts that a run ends with, and keeps with them what is in memory alone of its output: what
+   * has a result stays whole, whatever becomes of the agent.
+   *
+   * @param output The subject of its output
+   * @param keep Has the journal keep reports together with the end that they tell of
+   */
+  async conclude(
+    drafts: readonly Draft[],
+    output: string,
+    keep: (reports: readonly Report[]) => Promise<void>,
+  ): Promise<void> {
+    const reports = this.#number(drafts);
+    const loose = this.#entries.filter(({ report, kept }) => !kept && report.subject === output);
+    await this.#keep(loose, (rest) => keep([...rest, ...reports]));
+    this.#push(reports);
   }
 
   /**
@@ -133,7 +138,7 @@ export class Outbox implements AsyncDisposable {
   async log(draft: Draft, onSafe?: () => void): Promise<boolean> {
     const { uplink } = this.#options;
     if (uplink.full || !uplink.up && this.#spoolBytes + draft.payload.length > LOG_SPOOL_BYTES) return false;
-    const [report] = this.number([draft]) as [Report];
+    const [report] = this.#number([draft]) as [Report];
     const entry: Entry = { report, kept: false, taken: false, lost: false, onSafe };
     this.#add(entry);
     while (uplink.up && this.#memoryBytes > LOG_UNACKED_BYTES && !this.#stop.signal.aborted) {
@@ -168,6 +173,20 @@ export class Outbox implements AsyncDisposable {
     await this.#spool();
   }
 
+  /** Gives drafts their place in the order. */
+  #number(drafts: readonly Draft[]): Report[] {
+    return drafts.map((draft) => ({ ...draft, seq: this.#next++ }));
+  }
+
+  /** Puts numbered facts in line that the journal has already. */
+  #push(reports: readonly Report[]): void {
+    for (const report of reports) {
+      this.#spoolBytes += report.payload.length;
+      this.#add({ report, kept: true, taken: true, lost: false });
+    }
+    if (!this.#options.uplink.up) void this.#spool();
+  }
+
   #add(entry: Entry): void {
     // A fact is numbered before the journal has it and queued after, so output may have come in between.
     const after = this.#entries.findLastIndex(({ report }) => report.seq < entry.report.seq);
@@ -183,19 +202,11 @@ export class Outbox implements AsyncDisposable {
     // A copy: what is added while the disk writes must not count as written.
     const moved = [...this.#entries];
     const loose = moved.filter(({ kept }) => !kept);
-    const bytes = loose.reduce((sum, { report }) => sum + report.payload.length, 0);
-    for (const entry of loose) entry.kept = true;
-    this.#spoolBytes += bytes;
     try {
-      await this.#options.journal.keep(loose.map(({ report }) => report));
+      await this.#keep(loose, (reports) => this.#options.journal.keep(reports));
       this.#spoolTroubled = false;
-      for (const { onSafe } of loose) onSafe?.();
     } catch (error) {
-      for (const entry of loose) {
-        entry.kept = false;
-        entry.lost = !entry.taken;
-      }
-      this.#spoolBytes = Math.max(0, this.#spoolBytes - bytes);
+      for (const entry of loose) entry.lost = !entry.taken;
       this.#entries = this.#entries.filter(({ lost }) => !lost);
       // Whoever hears of it may want to log it, which would end here again.
       if (this.#spoolTroubled) return;
@@ -214,6 +225,21 @@ export class Outbox implements AsyncDisposable {
     // What came meanwhile stays in memory: it is newer, or was read back from disk. Only a fact that was numbered before
     // what was moved lies in between, and is on disk.
     this.#entries = this.#entries.filter(({ report }) => report.seq < this.#diskFrom || report.seq > this.#diskTo);
+  }
+
+  /** Has the journal keep what is in memory alone; what it refuses stays there. */
+  async #keep(loose: readonly Entry[], keep: (reports: readonly Report[]) => Promise<void>): Promise<void> {
+    const bytes = loose.reduce((sum, { report }) => sum + report.payload.length, 0);
+    for (const entry of loose) entry.kept = true;
+    this.#spoolBytes += bytes;
+    try {
+      await keep(loose.map(({ report }) => report));
+    } catch (error) {
+      for (const entry of loose) entry.kept = false;
+      this.#spoolBytes = Math.max(0, this.#spoolBytes - bytes);
+      throw error;
+    }
+    for (const { onSafe } of loose) onSafe?.();
   }
 
   async #run(start: number): Promise<void> {

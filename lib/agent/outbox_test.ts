@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import { until } from "../../tests/until.ts";
 import { LOG_SPOOL_BYTES, LOG_UNACKED_BYTES } from "../protocol/limits.ts";
+import type { Draft } from "./outbox.ts";
 import { draft, Node, numbers, textOf } from "./outbox_for_tests.ts";
 
 Deno.test("reports arrive in the order they were made, each once, and leave nothing behind", async () => {
@@ -92,6 +93,37 @@ Deno.test("an agent that is killed never gives a number again, so that no report
     await node.flushed();
   }
   assert.deepEqual(node.arrived, numbers(6));
+});
+
+Deno.test("what a run wrote is as safe as its result: an agent that is killed then hands over all of it", async () => {
+  await using node = await Node.start();
+  node.line.stalled = true;
+  const [other, ...own] = [{ ...draft("of another run"), subject: "other" }, ...numbers(3).map((text) => draft(text))];
+  for (const one of [other as Draft, ...own]) assert.ok(await node.outbox.log(one));
+  await node.outbox.conclude([draft("result")], "s", (reports) => node.journal.keep(reports));
+  await node.crash();
+  assert.deepEqual(node.journal.reports({ from: 0, maxBytes: 1e9 }).map(textOf), [...numbers(3), "result"]);
+  node.line.stalled = false;
+  await node.outbox.facts([draft("later")]);
+  await node.flushed();
+  assert.deepEqual(node.arrived, [...numbers(3), "result", "later"]);
+  assert.deepEqual(node.journal.backlog(), { bytes: 0 });
+});
+
+Deno.test("a disk that does not take a result changes nothing about the output that is on its way", async () => {
+  await using node = await Node.start();
+  node.line.stalled = true;
+  assert.ok(await node.outbox.log(draft("f0")));
+  const before = node.outbox.backlogBytes;
+  const full = () => Promise.reject(new Error("the disk is full"));
+  await assert.rejects(node.outbox.conclude([draft("f1")], "s", full), /full/);
+  assert.equal(node.outbox.backlogBytes, before);
+  await node.outbox.conclude([draft("f1")], "s", (reports) => node.journal.keep(reports));
+  node.line.stalled = false;
+  node.line.answer();
+  await node.flushed();
+  assert.deepEqual(node.arrived, numbers(2));
+  assert.deepEqual(node.journal.backlog(), { bytes: 0 });
 });
 
 Deno.test("while the link is up a hub that does not answer slows output down and then takes all of it", async () => {

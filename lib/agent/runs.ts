@@ -372,9 +372,8 @@ export class Runs {
   /** Puts a result into the journal and in line for the hub, behind the end of its output. */
   async #record(result: Result, closing?: Draft): Promise<void> {
     const { journal, outbox, node } = this.#options;
-    const reports = outbox.number([...(closing === undefined ? [] : [closing]), ...resultReports(node, result)]);
-    await journal.finish(result, reports);
-    outbox.push(reports);
+    const drafts = [...(closing === undefined ? [] : [closing]), ...resultReports(node, result)];
+    await outbox.conclude(drafts, upLog(node, result.id), (reports) => journal.finish(result, reports));
   }
 
   /** Events of a run that goes on. Losing one to a full disk is no reason to stop: the result will tell. */
