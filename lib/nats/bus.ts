@@ -199,8 +199,9 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds, maySend = () =>
     },
     closed: () => connection.closed(),
     async [Symbol.asyncDispose]() {
-      // Draining hands over what was published; with the link down there is nobody to hand it to.
-      if (!connection.isClosed()) await (up ? connection.drain() : connection.close());
+      // Draining hands over what was published; with the link down, now or meanwhile, there is nobody to hand it to.
+      if (up && !connection.isClosed()) await connection.drain().catch(() => {});
+      if (!connection.isClosed()) await connection.close();
       await watching;
     },
   };

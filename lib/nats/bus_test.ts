@@ -71,3 +71,14 @@ Deno.test("what is asked while the link is down is asked once it is up, and wher
   assert.equal((await first).value?.text(), "7");
   await gathered.return?.();
 });
+
+Deno.test("a connection whose link is lost while it hands over its last word is closed without an error", async () => {
+  await using server = await startTestServer();
+  const bus = await openBus({ servers: server.url });
+  Deno.kill(server.pid, "SIGSTOP");
+  bus.publish("said", "last");
+  const closing = bus[Symbol.asyncDispose]();
+  await server.kill();
+  await closing;
+  assert.ok(bus.connection.isClosed());
+});
