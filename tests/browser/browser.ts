@@ -1,5 +1,4 @@
 /** A real browser: Chromium from npm. */
-import packed from "@sparticuz/chromium";
 import { type Browser, type HTTPRequest, launch, type Page } from "puppeteer-core";
 import { chromium } from "../../scripts/chromium.ts";
 import { until } from "../until.ts";
@@ -26,8 +25,9 @@ const DESKTOP = { width: 1280, height: 800 };
 /** Starts a browser. */
 export async function startBrowser(): Promise<TestBrowser> {
   const browser: Browser = await launch({
-    // Nothing but the machine's own hub is visited, so that its sandbox may be off where there is none.
-    args: [...packed.args, "--no-sandbox"],
+    // Nothing but the machine's own hub is visited, so that its sandbox may be off where there is none. Not with the arguments
+    // that its package has for small machines: all in one process it crashes now and then.
+    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--font-render-hinting=none"],
     // Without a language of the machine it takes one that no formatter knows.
     env: { ...Deno.env.toObject(), LANG: "en_US.UTF-8", LC_ALL: "en_US.UTF-8" },
     executablePath: await chromium(),
