@@ -23,10 +23,10 @@ Deno.test("a node is cut off from its hub during a run", async (t) => {
   await until("the run to begin", async () => await runsIn(dir) === 1);
 
   await t.step("for less than its presence: nothing is told, and nothing happens to the run", async () => {
-    const before = known()?.seenAt;
     link.cut();
     const reached = () => admin.request(statusSubject("n1"), "", { timeoutMs: 500 }).then(() => true, () => false);
     await until("the node to be out of reach", async () => !await reached());
+    const before = known()?.seenAt;
     link.restore();
     await until("it to be heard again", () => known()?.seenAt !== before, { timeoutMs: PRESENCE_MS });
     assert.equal(left.messages.length, 0);
