@@ -1,6 +1,7 @@
 /** Runs a process for a verb: an argument vector, an explicit environment, no standard input, bounded output. */
 import { XtaskError } from "../protocol/error.ts";
 import type { ExecOptions, ExecResult, NodeFacts, RunContext } from "./define.ts";
+import { pause } from "../os/pause.ts";
 import { MARK, markOf } from "../os/processes.ts";
 
 /** Whoever answers for the processes of a run: it hears of them, takes their output, and ends them. */
@@ -41,6 +42,9 @@ export function environmentOf(
 const CAPTURE_BYTES_DEFAULT = 1024 * 1024;
 /** After a process and all that it started are gone nobody can write any more; a pipe that still has not closed is given up. */
 const PIPE_IDLE_MS = 2_000;
+/** How long a program that was just written is waited for. */
+const BUSY_MS = 1_000;
+const BUSY_POLL_MS = 10;
 
 /** The `exec` of one run. */
 export function createExec(origin: ExecOrigin): RunContext["exec"] {
@@ -49,7 +53,7 @@ export function createExec(origin: ExecOrigin): RunContext["exec"] {
     const { cwd = node.dir, env = {}, output = "log", maxBytes = CAPTURE_BYTES_DEFAULT, timeoutMs } = options;
     signal.throwIfAborted();
     const direct = inherit && output === "log";
-    const child = spawn(command, {
+    const child = await spawn(command, origin, {
       cwd,
       env: environmentOf({ ...node.env, ...env }, { node: node.id, command: id, attempt }),
       clearEnv: true,
@@ -59,7 +63,6 @@ export function createExec(origin: ExecOrigin): RunContext["exec"] {
       // A person's Ctrl-C reaches the foreground group, so a direct process stays in it.
       detached: !direct,
     });
-    owner.started(child.pid);
     let timedOut = false;
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => {
       timedOut = true;
@@ -94,24 +97,51 @@ export function createExec(origin: ExecOrigin): RunContext["exec"] {
   };
 }
 
-function spawn([program, ...args]: readonly string[], options: Deno.CommandOptions): Deno.ChildProcess {
+/**
+ * Starts it. The system runs no file that is open for writing, and whatever is started anywhere in this process holds the open
+ * files of all its threads for a moment: a program that was written just now is tried again.
+ */
+async function spawn(
+  [program, ...args]: readonly string[],
+  { signal, owner }: ExecOrigin,
+  options: Deno.CommandOptions,
+): Promise<Deno.ChildProcess> {
   if (program === undefined) {
     throw new XtaskError("invalid", "The command is empty", { details: ["expected a program"] });
   }
-  try {
-    return new Deno.Command(program, { ...options, args }).spawn();
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) {
-      throw new XtaskError("not_found", `Cannot start '${program}': no such program or folder`, {
-        details: [`looked on PATH, in the folder ${options.cwd}`],
-        cause,
-      });
+  const until = performance.now() + BUSY_MS;
+  for (;;) {
+    try {
+      const child = new Deno.Command(program, { ...options, args }).spawn();
+      owner.started(child.pid);
+      return child;
+    } catch (cause) {
+      if (!isBusy(cause)) throw spawnError(program, options, cause);
+      if (performance.now() >= until) {
+        throw new XtaskError("unavailable", `Cannot start '${program}': somebody is writing to it`, { cause });
+      }
     }
-    if (cause instanceof Deno.errors.PermissionDenied || cause instanceof Deno.errors.NotCapable) {
-      throw new XtaskError("forbidden", `Cannot start '${program}': ${cause.message}`, { cause });
-    }
-    throw cause;
+    await pause(BUSY_POLL_MS, signal);
+    signal.throwIfAborted();
   }
+}
+
+/** ETXTBSY, for which Deno has no class. */
+function isBusy(error: unknown): boolean {
+  return Deno.build.os !== "windows" && error instanceof Error && error.message.includes("(os error 26)");
+}
+
+function spawnError(program: string, { cwd }: Deno.CommandOptions, cause: unknown): unknown {
+  if (cause instanceof Deno.errors.NotFound) {
+    return new XtaskError("not_found", `Cannot start '${program}': no such program or folder`, {
+      details: [`looked on PATH, in the folder ${cwd}`],
+      cause,
+    });
+  }
+  if (cause instanceof Deno.errors.PermissionDenied || cause instanceof Deno.errors.NotCapable) {
+    return new XtaskError("forbidden", `Cannot start '${program}': ${cause.message}`, { cause });
+  }
+  return cause;
 }
 
 /**

@@ -177,3 +177,25 @@ Deno.test("exec() refuses what it cannot start, with the reason", UNIX, async ()
     { code: "forbidden" },
   );
 });
+
+Deno.test("exec() waits for a program that was just written, until nobody writes it any more", UNIX, async () => {
+  const busy = async ({ exec, node }: RunContext) => {
+    const path = `${node.dir}/new`;
+    await Deno.writeTextFile(path, "#!/bin/sh\nexit 3\n", { mode: 0o755 });
+    return { file: await Deno.open(path, { append: true }), ended: exec([path]) };
+  };
+  // Linux alone is sure to refuse it: elsewhere it may start at once.
+  const { exitCode } = await running(async (context) => {
+    const { file, ended } = await busy(context);
+    file.close();
+    return await ended;
+  });
+  assert.equal(exitCode, 3);
+  if (Deno.build.os !== "linux") return;
+  const never = running(async (context) => {
+    const { file, ended } = await busy(context);
+    using _ = file;
+    return await ended;
+  });
+  await assert.rejects(never, { code: "unavailable", message: /somebody is writing to it$/ });
+});

@@ -1,6 +1,7 @@
 /** Runs the real git on local repositories. For ssh a script stands in, which notes how git calls it. */
 import assert from "node:assert/strict";
 import * as v from "valibot";
+import { writeScript } from "../../tests/script.ts";
 import git from "./git.ts";
 import { Branch, Ref, Remote } from "./git/names.ts";
 import type { Status } from "./git/status.ts";
@@ -75,7 +76,7 @@ class Place implements AsyncDisposable {
   async trap(path: string): Promise<string> {
     const file = `${this.base}/${path}`;
     await Deno.mkdir(file.replace(/\/[^/]*$/, ""), { recursive: true });
-    await Deno.writeTextFile(file, `#!/bin/sh\necho "$0" >> '${this.base}/sprung'\n`, { mode: 0o755 });
+    await writeScript(file, `echo "$0" >> '${this.base}/sprung'`);
     return file;
   }
 
@@ -196,7 +197,7 @@ Deno.test("git runs no hook and no program that a repository names", UNIX, async
   // A commit with a signature, which `git log` can be told to have checked. Whoever signs is asked for no more than text.
   const lines = ["-----BEGIN PGP SIGNATURE-----", "x", "-----END PGP SIGNATURE-----"].join("' '");
   const sign = `cat > /dev/null; printf '%s\\n' '${lines}'; printf '\\n[GNUPG:] SIG_CREATED \\n' >&2`;
-  await Deno.writeTextFile(`${place.base}/sign`, `#!/bin/sh\n${sign}\n`, { mode: 0o755 });
+  await writeScript(`${place.base}/sign`, sign);
   await place.git(
     "node/origin",
     "-c",
@@ -283,9 +284,7 @@ Deno.test("git does not open a bare repository among a repository's files", UNIX
 Deno.test("git lets ssh ask nobody", UNIX, async () => {
   await using place = await Place.create();
   const calls = `${place.base}/calls`;
-  await Deno.writeTextFile(`${place.base}/bin/ssh`, `#!/bin/sh\nprintf '%s\\n' "$@" > '${calls}'\nexit 255\n`, {
-    mode: 0o755,
-  });
+  await writeScript(`${place.base}/bin/ssh`, `printf '%s\\n' "$@" > '${calls}'\nexit 255`);
   const { exitCode, data } = await place.run("clone", { url: "git@example.com:team/app.git" });
   assert.deepEqual([exitCode, data], [128, { exitCode: 128, dir: "app" }]);
   const args = (await Deno.readTextFile(calls)).trimEnd().split("\n");

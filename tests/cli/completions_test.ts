@@ -1,6 +1,7 @@
 /** The completion scripts, loaded by the shells that they are for. */
 import assert from "node:assert/strict";
 import { temporaryFolder } from "../fleet.ts";
+import { writeScript } from "../script.ts";
 import { xtask } from "../xtask_process.ts";
 
 const has = (shell: string) =>
@@ -43,9 +44,7 @@ for (const [shell, args] of Object.entries(ASKED)) {
       const home = await temporaryFolder(stack);
       const main = new URL("../../main.ts", import.meta.url).pathname;
       await Deno.mkdir(`${home}/bin`);
-      await Deno.writeTextFile(`${home}/bin/xtask`, `#!/bin/sh\nexec '${Deno.execPath()}' run -A '${main}' "$@"\n`, {
-        mode: 0o755,
-      });
+      await writeScript(`${home}/bin/xtask`, `exec '${Deno.execPath()}' run -A '${main}' "$@"`);
       const { code, stdout } = await xtask(["completions", shell], { home });
       assert.equal(code, 0);
       await Deno.writeTextFile(`${home}/script`, stdout);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { findExecutable } from "../../lib/capability/find_executable.ts";
+import { writeScript } from "../script.ts";
 import { until } from "../until.ts";
 import { PROGRAM, publish } from "./published.ts";
 
@@ -117,8 +118,7 @@ test("a machine that there is no xtask for is told so, and which there are", asy
   const asked = async (system: string, machine: string) => {
     const fake = join(place.folder, "fake");
     await Deno.mkdir(fake, { recursive: true });
-    await Deno.writeTextFile(join(fake, "uname"), `#!/bin/sh\n[ "$1" = -s ] && echo ${system} || echo ${machine}\n`);
-    await Deno.chmod(join(fake, "uname"), 0o755);
+    await writeScript(join(fake, "uname"), `[ "$1" = -s ] && echo ${system} || echo ${machine}`);
     return await place.install(undefined, { env: { PATH: `${fake}:${PATH}` } });
   };
   for (
