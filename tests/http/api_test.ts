@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { CAPABILITY_NAMES, loadCapability } from "../../lib/capability/registry.ts";
+import { connectFleet } from "../../lib/client/fleet.ts";
+import { createApp } from "../../lib/http/app.ts";
+import { openProjects } from "../../lib/http/projects.ts";
+import { openSessions } from "../../lib/http/session.ts";
+import { lastSequence, STREAM } from "../../lib/nats/streams.ts";
+import { upEvent } from "../../lib/protocol/subjects.ts";
 import { startFleet, type TestFleet } from "../fleet.ts";
 import { until } from "../until.ts";
 
@@ -27,6 +34,17 @@ async function readEvents(fleet: TestFleet, query: string, count: number, more: 
   }
   stop.abort();
   return events.slice(0, count);
+}
+
+/** The same but for one of its members. */
+function replaced<T extends object, K extends keyof T>(whole: T, name: K, by: T[K]): T {
+  return new Proxy(whole, {
+    get(target, key) {
+      if (key === name) return by;
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
 
 Deno.test("events are read from any of them on, each once and in order", async () => {
@@ -61,6 +79,47 @@ Deno.test("events are read from any of them on, each once and in order", async (
     const answer = await fetch(`${fleet.up.http.url}/api/v1/events?after=${wrong}`, { headers: headersOf(fleet) });
     assert.equal(answer.status, 400, await answer.text());
   }
+});
+
+Deno.test("what is stored from the moment on that events follow is told", async () => {
+  await using fleet = await startFleet({ nodes: ["n1"] });
+  await using client = await connectFleet({ servers: fleet.url, creds: fleet.up.adminCreds });
+  const { promise: stored, resolve: goOn } = Promise.withResolvers<void>();
+  // The server begins to read no sooner than the event is stored.
+  const connection = replaced(client.bus.connection, "request", async (subject, ...more) => {
+    if (subject.startsWith(`$JS.API.CONSUMER.CREATE.${STREAM.events}`)) await stored;
+    return await client.bus.connection.request(subject, ...more);
+  });
+  const held = { ...client, bus: replaced(client.bus, "connection", connection) };
+  await using projects = await openProjects([{ project: "default", fleet: held }], () => {});
+  await using sessions = await openSessions({ token: "token" });
+  const app = await createApp({ projects, sessions, version: "0", unready: () => [], log: () => {} });
+  const { body, status } = await app.request("http://127.0.0.1/api/v1/events", {
+    headers: { authorization: "Bearer token", host: "127.0.0.1" },
+  });
+  assert.equal(status, 200);
+  const node = await fleet.connect(fleet.node("n1").creds, { inboxPrefix: "_INBOX_n1" });
+  const tell = async (message: string) => {
+    const before = await lastSequence(fleet.admin, STREAM.events);
+    const alert = { type: "alert", at: new Date().toISOString(), node: "n1", severity: "info", message };
+    node.publish(upEvent("n1", "alert"), JSON.stringify(alert));
+    await until("it to be stored", async () => await lastSequence(fleet.admin, STREAM.events) > before);
+  };
+  await tell("at once");
+  goOn();
+  await tell("later");
+  let text = "";
+  for await (const chunk of body!.pipeThrough(new TextDecoderStream())) if ((text += chunk).includes("later")) break;
+  assert.match(text, /at once/);
+});
+
+Deno.test("nobody is told that events follow where they cannot be read", async () => {
+  await using fleet = await startFleet({ nodes: [] });
+  const manager = await jetstreamManager(fleet.admin.connection);
+  await manager.streams.delete(STREAM.events);
+  const answer = await fetch(`${fleet.up.http.url}/api/v1/events`, { headers: headersOf(fleet) });
+  await answer.body?.cancel();
+  assert.equal(answer.status, 404);
 });
 
 Deno.test("nodes and capabilities are told, and every verb of every capability is a route", async () => {

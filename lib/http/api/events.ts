@@ -1,6 +1,6 @@
 /** `/api/v1/events`: what happens in a project as server-sent events, for any program. */
 import * as v from "valibot";
-import { readStream, STREAM, type StreamMessage } from "../../nats/streams.ts";
+import { lastSequence, readStream, STREAM, type StreamMessage } from "../../nats/streams.ts";
 import { pause } from "../../os/pause.ts";
 import { XtaskError } from "../../protocol/error.ts";
 import { TAB_BEAT_MS } from "../../protocol/limits.ts";
@@ -43,8 +43,10 @@ interface Wanted {
   readonly after: number | undefined;
 }
 
-function follow(context: HttpContext, { types, after }: Wanted): Response {
+async function follow(context: HttpContext, { types, after }: Wanted): Promise<Response> {
   const { bus } = context.get("fleet");
+  // Settled before it is said that events follow, so that what is stored from then on is among them.
+  let next = (after ?? await lastSequence(bus, STREAM.events)) + 1;
   const subjects = [storedEvents(context.get("project"))];
   const caller = context.get("caller");
   const place = context.get("streams").take(caller);
@@ -52,10 +54,9 @@ function follow(context: HttpContext, { types, after }: Wanted): Response {
   const signal = AbortSignal.any([stop.signal, caller.signal]);
   let room = Promise.withResolvers<void>();
   const read = async (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>) => {
-    let next = after === undefined ? undefined : after + 1;
     while (!signal.aborted) {
       try {
-        const from = next === undefined ? "new" as const : { sequence: next };
+        const from = { sequence: next };
         for await (const message of readStream(bus, STREAM.events, { subjects, from, follow: true, signal })) {
           next = message.sequence + 1;
           const text = eventText(message, types);
