@@ -35,9 +35,9 @@ Deno.test({
     ];
     const load = startLoad(admin, nodes.map(({ id }) => id));
     await load.more(3);
-    const settled = () =>
-      until(`${STREAM.up} to have all its copies`, async () => {
-        const state = await leadershipOf(admin, STREAM.up).catch(() => undefined);
+    const settled = (stream: string = STREAM.up) =>
+      until(`${stream} to have all its copies`, async () => {
+        const state = await leadershipOf(admin, stream).catch(() => undefined);
         return state?.current ? state : undefined;
       }, { timeoutMs: SETTLED_MS });
     const named = (name: string) => cluster.servers.find((server) => server.name === name) ?? assert.fail(name);
@@ -46,7 +46,13 @@ Deno.test({
       ["the one that leads the stream of reports", async () => named((await settled()).leader)],
       ["the one that the hub is connected to", async () => {
         await settled();
-        return await serverOfHub(cluster.servers);
+        return await until(
+          "a hub that leads to be connected",
+          () => serverOfHub(cluster.servers).catch(() => undefined),
+          {
+            timeoutMs: SETTLED_MS,
+          },
+        );
       }],
     ];
     for (const [what, choose] of cases) {
@@ -61,8 +67,10 @@ Deno.test({
     }
     await load.stop();
     await account(admin, load.answered);
-    assert.equal((await leadershipOf(admin, STREAM.results))?.followers.length, 2);
-    await until("the hub to serve", async () => await readiness(hub) === "ready", { timeoutMs: SETTLED_MS });
+    assert.equal((await settled(STREAM.results)).followers.length, 2);
+    await until("the hub to serve", async () => await readiness(hub).catch(() => "") === "ready", {
+      timeoutMs: SETTLED_MS,
+    });
 
     await t.step("a backup of it makes a hub with a server of its own", async () => {
       const made = await xtask(["hub", "backup", `${folder}/backup`, "--keys", cluster.keysPath], {

@@ -120,7 +120,7 @@ async function diesAt(ground: Ground, point: Point): Promise<void> {
   };
   {
     await using mortal = await startMortal(ground, { place, when, command: id });
-    const answer = askOnce(fleet, node, id, input);
+    const answer = askOnce(fleet, node, id, input, replied === true ? 10_000 : 2_000);
     let death: Deno.CommandStatus | undefined;
     void mortal.status.then((status) => death = status);
     await until("it to die at the point", () => death !== undefined);
@@ -152,10 +152,16 @@ async function diesAt(ground: Ground, point: Point): Promise<void> {
 }
 
 /** Whether the answer came that it goes on. */
-async function askOnce({ admin }: TestFleet, node: string, id: string, input: unknown): Promise<boolean> {
+async function askOnce(
+  { admin }: TestFleet,
+  node: string,
+  id: string,
+  input: unknown,
+  timeoutMs: number,
+): Promise<boolean> {
   const headers = { [HEADER.commandId]: id, [HEADER.wait]: "0" };
   try {
-    await admin.request(commandSubject(node, "task", "run"), JSON.stringify(input), { headers, timeoutMs: 2_000 });
+    await admin.request(commandSubject(node, "task", "run"), JSON.stringify(input), { headers, timeoutMs });
     return true;
   } catch {
     return false;
@@ -213,12 +219,12 @@ async function handedOver({ fleet, node }: Ground): Promise<void> {
 async function told({ fleet, node }: Ground, result: Result): Promise<void> {
   const { admin, up } = fleet;
   await until("the hub to know", () => up.hub.commands.get(result.id)?.runs[node]?.state === result.state);
-  let results = 0;
-  for await (
-    const _ of readStream(admin, STREAM.results, { subjects: [storedResult(result.id, node)], from: "first" })
-  ) {
-    results++;
-  }
+  const results = await until("its result in the stream", async () => {
+    let results = 0;
+    const reading = { subjects: [storedResult(result.id, node)], from: "first" as const };
+    for await (const _ of readStream(admin, STREAM.results, reading)) results++;
+    return results > 0 && results;
+  });
   assert.equal(results, 1, "one result in the stream");
   const counts: Record<string, number> = {};
   for await (
@@ -242,7 +248,10 @@ async function logsAccounted({ fleet, node }: Ground, { id, state, output }: Res
     }
     return text;
   };
-  const text = await read();
+  const text = state !== "succeeded" ? await read() : await until("all of its output", async () => {
+    const text = await read();
+    return text.length >= OUTPUT.length && text;
+  });
   assert.ok(OUTPUT.startsWith(text), "what there is is what was written");
   if (state !== "succeeded") return assert.ok(output.truncated, "its result does not say that this is all");
   assert.equal(text.length, OUTPUT.length);

@@ -1,5 +1,4 @@
 /** A hub and nodes as processes of their own, which a test may kill one by one and start again as they were. */
-import assert from "node:assert/strict";
 import { type Bus, openBus } from "../../lib/nats/bus.ts";
 import { serverMark } from "../../lib/nats/server.ts";
 import { readStream, STREAM } from "../../lib/nats/streams.ts";
@@ -165,8 +164,7 @@ export async function startNodeProcess(
       await running.status;
     },
     async killServer() {
-      const [pid] = await survivors({ groups: [], mark });
-      assert.ok(pid !== undefined, `${id} has a server`);
+      const pid = await until(`the server of ${id}`, async () => (await survivors({ groups: [], mark }))[0]);
       sendSignal(pid, "SIGKILL");
     },
     async crash() {

@@ -75,6 +75,7 @@ Deno.test("a hub is lost with its disk and made again of a backup: its nodes go 
       await until(
         "the node to be back",
         async () => (await xtask(["task", "list", "--on", "n1"], { home: again })).code === 0,
+        { timeoutMs: 60_000 },
       );
       assert.match((await xtask(["commands", "logs", before], { home: again })).stdout, /said before/);
       const shown = await xtask(["commands", "show", before, "--json"], { home: again });
@@ -88,6 +89,7 @@ Deno.test("a hub is lost with its disk and made again of a backup: its nodes go 
       await until(
         "its output to be kept",
         async () => /said anew/.test((await xtask(["commands", "logs", anew], { home: again })).stdout),
+        { timeoutMs: 60_000 },
       );
     },
   );

@@ -78,5 +78,5 @@ Deno.test("a hub is killed during a run on another machine: started again, it ha
     const stored: FollowEvent[] = [];
     for await (const event of storedLogs(client, { id })) stored.push(event);
     return toldText(stored) === lines;
-  });
+  }, { timeoutMs: 60_000 });
 });

@@ -20,7 +20,7 @@ const TASKS = `
 version: "3"
 silent: true
 tasks:
-  hello: echo hello
+  hello: printf 'hello\\n'
 `;
 
 /** A connection to a node's own server, as the command line on its machine has it. */
@@ -79,8 +79,12 @@ Deno.test("the link of a leaf node is cut", async (t) => {
     const types: string[] = [];
     for await (const event of local.follow(asked.id, ["n1"])) types.push(event.type);
     assert.deepEqual(types, ["log", "result"]);
-    assert.equal(await textOf(own, asked.id), "hello\n");
-    assert.equal((await lastOf(own, STREAM.results, storedResult(asked.id, "n1")))?.text.includes("succeeded"), true);
+    await until("its output where it ran", async () => await textOf(own, asked.id) === "hello\n");
+    const result = await until(
+      "its result where it ran",
+      () => lastOf(own, STREAM.results, storedResult(asked.id, "n1")),
+    );
+    assert.match(result.text, /succeeded/);
     assert.equal(await lastOf(admin, STREAM.results, storedResult(asked.id, "n1")), undefined);
     link.restore();
     await until("the hub to have the result", () => lastOf(admin, STREAM.results, storedResult(asked.id, "n1")));
@@ -104,6 +108,7 @@ Deno.test("the link of a leaf node is cut", async (t) => {
       }
       const waiting = (await outState(own)).last - before;
       link.restore();
+      await until("the node to be in reach", () => linkOf(admin).then(() => true, () => false));
       const begun = performance.now();
       const last = ids.at(-1) ?? "";
       await until("the last result", () => lastOf(admin, STREAM.results, storedResult(last, "n1")), {
@@ -158,7 +163,10 @@ Deno.test("the link of a leaf node flaps while it works: every report arrives on
     const hub = ofNode(await stored(fleet.admin, STREAM.events, subjects));
     return hub.join("\n") === (await stored(own, STREAM.events, subjects)).join("\n");
   }, { timeoutMs: 30_000 });
-  const results = await stored(fleet.admin, STREAM.results, [storedResults("*")]);
+  const results = await until("every result", async () => {
+    const results = await stored(fleet.admin, STREAM.results, [storedResults("*")]);
+    return results.length >= ids.length && results;
+  });
   const told = results.map((line) => line.split(" ")[0]).sort();
   assert.deepEqual(told, ids.map((id) => storedResult(id, "n1")).sort());
 });
@@ -209,7 +217,10 @@ Deno.test("the server of a leaf node is killed while it works: it comes back, an
   await until("the result", () => lastOf(fleet.admin, STREAM.results, storedResult(id, "n1")), { timeoutMs: 60_000 });
   const lines = counted(await countedIn(dir));
   await until("all of its output", async () => await textOf(fleet.admin, id) === lines, { timeoutMs: 30_000 });
-  const events = await stored(fleet.admin, STREAM.events, [storedEvents("default")]);
+  const events = await until("its end among the events", async () => {
+    const events = await stored(fleet.admin, STREAM.events, [storedEvents("default")]);
+    return events.some((line) => line.includes(id) && line.includes(`"type":"command_result"`)) && events;
+  });
   for (const type of ["command_accepted", "command_started", "command_result"]) {
     assert.equal(events.filter((line) => line.includes(id) && line.includes(`"type":"${type}"`)).length, 1, type);
   }

@@ -261,7 +261,7 @@ Deno.test("a hub goes during a run that may move", async (t) => {
 
 Deno.test("a run that may move is cancelled while its node is out of reach: it ends with its lease and moves nowhere", async () => {
   await using stack = new AsyncDisposableStack();
-  const one = await ground(stack, 3_000);
+  const one = await ground(stack, SHORT_MS);
   const { folder, all, fleet } = one;
   const link = stack.use(relayTo(all.up.server.leafPort ?? 0));
   await all.start({ id: "n1", leaf: { port: link.port } });
@@ -289,7 +289,7 @@ Deno.test("a run that may move is cancelled while its node is out of reach: it e
 /** Takes the processor, and writes as fast as anybody reads. */
 const BUSY = `
 for n in 1 2 3 4; do (while :; do :; done) & busy="$busy $!"; done
-head -c 60000000 /dev/zero | tr '\\0' x
+head -c 120000000 /dev/zero | tr '\\0' x
 kill $busy
 `;
 
@@ -298,7 +298,7 @@ Deno.test("the work of a run does not hold up the renewals of its node", async (
   const busy = `
   busy: sh busy.sh
 `;
-  const { all, fleet } = await ground(stack, 3_000, busy);
+  const { all, fleet } = await ground(stack, SHORT_MS, busy);
   const { dir } = await all.start("n1");
   await Deno.writeTextFile(`${dir}/busy.sh`, BUSY);
   const at: number[] = [];
@@ -307,7 +307,7 @@ Deno.test("the work of a run does not hold up the renewals of its node", async (
   const { move, runs } = await inState(fleet, id, "succeeded", 120_000);
   assert.deepEqual([move?.attempt, move?.lost], [1, []]);
   const gaps = at.slice(1).map((moment, index) => moment - (at[index] ?? 0));
-  const { renewMs, stopMs } = leaseTimes(3_000);
+  const { renewMs, stopMs } = leaseTimes(SHORT_MS);
   assert.ok(gaps.length >= 2, `it ran for ${runs.n1?.durationMs} ms only`);
   assert.ok(Math.max(...gaps) < (renewMs + stopMs) / 2, `renewals came ${gaps.map(Math.round)} ms apart`);
 });

@@ -28,7 +28,9 @@ Deno.test("a node is cut off from its hub during a run", async (t) => {
     await until("the node to be out of reach", async () => !await reached());
     const before = known()?.seenAt;
     link.restore();
-    await until("it to be heard again", () => known()?.seenAt !== before, { timeoutMs: PRESENCE_MS });
+    await until("it to be heard and reached again", async () => known()?.seenAt !== before && await reached(), {
+      timeoutMs: PRESENCE_MS,
+    });
     assert.equal(left.messages.length, 0);
     ongoing(await ask(admin, "n1", "run.status", { id }));
   });
@@ -50,7 +52,7 @@ Deno.test("a node is cut off from its hub during a run", async (t) => {
       async () => !(await admin.request(hubSubject("alert", "list"), "{}")).text().includes("node_away.n1"),
     );
     assert.deepEqual([[...(await resultsOf(admin)).entries()], await runsIn(dir)], [[[`${id}.n1`, 1]], 1]);
-    assert.equal(up.hub.commands.get(id)?.runs.n1?.state, "succeeded");
+    await until("the hub to know its state", () => up.hub.commands.get(id)?.runs.n1?.state === "succeeded");
   });
   // Before the link goes: it would wait for it.
   await fleet[Symbol.asyncDispose]();

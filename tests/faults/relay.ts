@@ -47,8 +47,10 @@ export function relayTo(target: number): Link {
         continue;
       }
       const there = await Deno.connect({ hostname: "127.0.0.1", port: target }).catch(() => undefined);
-      if (there === undefined) {
+      // It may have been cut or stalled meanwhile.
+      if (there === undefined || state !== "open") {
         conn.close();
+        there?.close();
         continue;
       }
       connections.add(conn).add(there);

@@ -30,7 +30,7 @@ tasks:
   say:
     cmds:
       - |
-        echo {{.ID}} >> ran
+        printf '%s\\n' {{.ID}} >> ran
         i=0
         while [ $i -lt ${LINES} ]; do
           i=$((i + 1))

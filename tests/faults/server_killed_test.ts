@@ -34,6 +34,7 @@ Deno.test("nats-server is killed while a command runs: it comes back on its port
     "the alert",
     // The stream itself may need a moment after the server.
     () => lastOf(admin, STREAM.alerts, "xtask.alerts.critical.hub").catch(() => undefined),
+    { timeoutMs: 60_000 },
   );
   assert.match(alert.text, /nats-server died and was started again/);
 
@@ -49,7 +50,7 @@ Deno.test("nats-server is killed while a command runs: it comes back on its port
     const stored: FollowEvent[] = [];
     for await (const event of storedLogs(admin, { id })) stored.push(event);
     return toldText(stored) === lines;
-  });
+  }, { timeoutMs: 60_000 });
   const result = await resultOf(admin, "n1", id);
   assert.deepEqual([result.state, result.output.bytes], ["succeeded", lines.length]);
   await until("the hub to know", () => up.hub.commands.get(id)?.runs.n1?.state === "succeeded");

