@@ -13,6 +13,7 @@ import { parseJson } from "../lib/protocol/parse.ts";
 import { statusSubject } from "../lib/protocol/subjects.ts";
 import { type AgentNodeOptions, join, type Log, startNode, startUp, type Up } from "../lib/system.ts";
 import { asset, pageScript } from "../scripts/assets.ts";
+import { freePorts } from "./free_ports.ts";
 import { PROGRAM, spawnXtask } from "./xtask_process.ts";
 
 /** A node to be started. */
@@ -92,14 +93,15 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
   const folder = await temporaryFolder(stack);
   const lines: string[] = [];
   const log: Log = (part, level, message) => void lines.push(`${level} ${part}: ${message}`);
+  const [natsPort = 0, leafPort = 0] = freePorts(2);
   const up = stack.use(
     await startUp({
       ...await machine({ id: "unused", slots, allow }, folder, log),
       home: `${folder}/hub`,
       natsServer: await asset("nats-server"),
       host: "127.0.0.1",
-      natsPort: 0,
-      leafPort: 0,
+      natsPort,
+      leafPort,
       http: { host: "127.0.0.1", port: 0, datastar: await Deno.readTextFile(await pageScript()) },
       projects: options.projects ?? [],
       agent: false,

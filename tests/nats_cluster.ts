@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Keyring, openKeyring } from "../lib/auth/keyring.ts";
 import { clusterConfigText } from "../lib/nats/server_config.ts";
 import { asset } from "../scripts/assets.ts";
+import { freePorts } from "./free_ports.ts";
 import { until } from "./until.ts";
 
 /** Every address of 127.0.0.0/8 is this machine's own: elsewhere than on Linux only the first is, unless it is set up. */
@@ -118,12 +119,4 @@ function clusterServer(name: string, dir: string, url: string, monitor: string):
     monitor: ask,
     [Symbol.asyncDispose]: kill,
   };
-}
-
-/** Ports that are free on every address of loopback. */
-function freePorts(count: number): number[] {
-  const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "0.0.0.0", port: 0 }));
-  const ports = listeners.map(({ addr }) => (addr as Deno.NetAddr).port);
-  for (const listener of listeners) listener.close();
-  return ports;
 }

@@ -1,6 +1,7 @@
 /** A real nats-server for one test: on a port of its own, with a folder of its own, gone with the test. */
 import { join } from "node:path";
 import { asset } from "../scripts/assets.ts";
+import { freePorts } from "./free_ports.ts";
 import { until } from "./until.ts";
 
 /** A running server. Disposing of it kills it and removes its folder. */
@@ -48,7 +49,7 @@ export async function startTestServer(
   const command = await asset("nats-server");
 
   let log = "";
-  let port = options.port ?? -1;
+  const port = options.port ?? freePorts(1)[0]!;
   let running: { child: Deno.ChildProcess; exited: boolean; ended: Promise<unknown> } | undefined;
 
   const start = async () => {
@@ -64,9 +65,9 @@ export async function startTestServer(
     const server = { child, exited: false, ended: Promise.all([child.status, drained]) };
     child.status.then(() => server.exited = true);
     running = server;
-    port = await until("nats-server to serve", async () => {
+    await until("nats-server to serve", async () => {
       if (server.exited) throw new Error(`nats-server ended at once:\n${log}`);
-      return await servedPort(join(dir, `nats-server_${child.pid}.ports`));
+      return await serves(join(dir, `nats-server_${child.pid}.ports`), port);
     });
   };
 
@@ -91,12 +92,8 @@ export async function startTestServer(
   }
 
   return {
-    get port() {
-      return port;
-    },
-    get url() {
-      return `nats://127.0.0.1:${port}`;
-    },
+    port,
+    url: `nats://127.0.0.1:${port}`,
     get pid() {
       if (running === undefined) throw new Error("The server is not running");
       return running.child.pid;
@@ -112,19 +109,18 @@ export async function startTestServer(
   };
 }
 
-/** The client port in a ports file, once it is written and something listens there. */
-async function servedPort(file: string): Promise<number | undefined> {
+/** Whether the server has written its ports file, and something listens on its client port. */
+async function serves(file: string, port: number): Promise<boolean> {
   const text = await Deno.readTextFile(file).catch((error) => {
     if (error instanceof Deno.errors.NotFound) return "";
     throw error;
   });
-  const port = /(?:nats|tls):\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
-  if (port === undefined) return undefined;
+  if (!text.includes(`://127.0.0.1:${port}`)) return false;
   try {
-    (await Deno.connect({ hostname: "127.0.0.1", port: Number(port) })).close();
-    return Number(port);
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return true;
   } catch {
     // Not yet.
-    return undefined;
+    return false;
   }
 }

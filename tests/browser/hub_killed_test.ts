@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { copyProject, temporaryFolder } from "../fleet.ts";
+import { portFlags } from "../free_ports.ts";
 import { until } from "../until.ts";
 import { spawnXtask } from "../xtask_process.ts";
 import { violations } from "./axe.ts";
@@ -10,13 +11,13 @@ Deno.test("a hub that is killed and started again is seen on the page, which hea
   const home = await temporaryFolder(stack);
   const dir = `${home}/project`;
   await copyProject(dir);
-  const start = async (nats: string, leaf: string, http: string) => {
-    const ports = ["--nats-port", nats, "--leaf-port", leaf, "--http-port", http];
+  const ports = portFlags();
+  const start = async () => {
     const hub = stack.use(await spawnXtask(["up", "--json", "--name", "n1", ...ports], { home, cwd: dir }));
     return { hub, said: await hub.ready() };
   };
-  const { hub, said } = await start("0", "0", "0");
-  const { loginUrl = "", httpUrl = "", natsUrl = "", leafPort = "" } = said;
+  const { hub, said } = await start();
+  const { loginUrl = "" } = said;
   const browser = stack.use(await startBrowser());
   const { page, when } = stack.use(await browser.open(loginUrl));
   const linked = (link: string) => `document.documentElement.dataset.link === '${link}'`;
@@ -30,7 +31,7 @@ Deno.test("a hub that is killed and started again is seen on the page, which hea
   assert.equal(await page.evaluate("document.querySelector('#over').checkVisibility()"), false);
   assert.deepEqual(await violations(page), []);
 
-  await start(new URL(natsUrl).port, String(leafPort), new URL(httpUrl).port);
+  await start();
   await until("the page to be live again", () => page.evaluate(linked("live")) as Promise<boolean>, {
     timeoutMs: 60_000,
   });

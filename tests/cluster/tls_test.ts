@@ -7,6 +7,7 @@ import { join } from "../../lib/system.ts";
 import { refused } from "../asking.ts";
 import { type Certificates, makeCertificates, OPENSSL } from "../certificates.ts";
 import { copyProject, temporaryFolder } from "../fleet.ts";
+import { portFlags } from "../free_ports.ts";
 import { until } from "../until.ts";
 import { spawnXtask, xtask } from "../xtask_process.ts";
 
@@ -188,14 +189,12 @@ Deno.test({
     const [home, leafHome] = [`${folder}/hub`, `${folder}/leaf`];
     for (const path of [home, leafHome]) await Deno.mkdir(path);
     stack.defer(async () => void await endProcesses({ groups: [], mark: serverMark(`${leafHome}/agent/leaf`) }));
-    const args = (ports: string[], flags: string[]) => ["up", "--json", "--no-agent", ...ports, ...flags];
+    const ports = portFlags();
+    const args = (flags: string[]) => ["up", "--json", "--no-agent", ...ports, ...flags];
     let natsUrl: string;
-    let ports: string[];
     {
-      await using hub = await spawnXtask(args(PORTS, flagsOf(certificates)), { home });
-      const said = await hub.ready();
-      natsUrl = said.natsUrl ?? "";
-      ports = ["--nats-port", new URL(natsUrl).port, "--leaf-port", String(said.leafPort), "--http-port", "0"];
+      await using hub = await spawnXtask(args(flagsOf(certificates)), { home });
+      ({ natsUrl = "" } = await hub.ready());
       const { command } = JSON.parse((await xtask(["auth", "invite", "--json"], { home })).stdout);
       await using leaf = await spawnXtask([...command.split(" ").slice(1), "--json", "--name", "leaf"], {
         home: leafHome,
@@ -203,7 +202,7 @@ Deno.test({
       await leaf.ready();
     }
     // The same hub without its certificate is what somebody in between could pretend to be.
-    await using hub = await spawnXtask(args(ports, []), { home });
+    await using hub = await spawnXtask(args([]), { home });
     await hub.ready();
     await using leaf = await spawnXtask(["agent", "--json", "--hub", natsUrl, "--name", "leaf"], { home: leafHome });
     await leaf.ready();

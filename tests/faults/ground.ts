@@ -6,6 +6,7 @@ import { endProcesses, sendSignal, survivors } from "../../lib/os/processes.ts";
 import { hubSubject, storedResults } from "../../lib/protocol/subjects.ts";
 import { join } from "../../lib/system.ts";
 import { copyProject } from "../fleet.ts";
+import { portFlags } from "../free_ports.ts";
 import { until } from "../until.ts";
 import { guardsOf } from "./children.ts";
 import { spawnXtask, xtask, type XtaskProcess } from "../xtask_process.ts";
@@ -38,17 +39,13 @@ export async function startHubProcess(stack: AsyncDisposableStack, folder: strin
   await Deno.mkdir(home, { recursive: true });
   const mark = serverMark(`${home}/hub/nats`);
   stack.defer(async () => void await endProcesses({ groups: [], mark }));
-  let ports = ["0", "0", "0"];
+  const ports = portFlags();
   let running: XtaskProcess;
   const start = async () => {
-    const [nats = "", leaf = "", http = ""] = ports;
-    const args = ["--nats-port", nats, "--leaf-port", leaf, "--http-port", http];
-    running = stack.use(await spawnXtask(["up", "--json", "--no-agent", ...args], { home }));
-    const said = await running.ready();
-    ports = [new URL(said.natsUrl ?? "").port, String(said.leafPort), new URL(said.httpUrl ?? "").port];
+    running = stack.use(await spawnXtask(["up", "--json", "--no-agent", ...ports], { home }));
+    return await running.ready();
   };
-  await start();
-  const url = `nats://127.0.0.1:${ports[0]}`;
+  const { natsUrl: url = "", leafPort, httpUrl = "" } = await start();
   const { NATS_CREDS, XTASK_TOKEN } = JSON.parse((await xtask(["env", "--json"], { home })).stdout);
   const adminCreds = await Deno.readTextFile(NATS_CREDS);
   const admin = stack.use(await openBus({ servers: url, creds: adminCreds }));
@@ -56,8 +53,8 @@ export async function startHubProcess(stack: AsyncDisposableStack, folder: strin
   return {
     home,
     url,
-    leafPort: Number(ports[1]),
-    httpUrl: `http://127.0.0.1:${ports[2]}`,
+    leafPort: Number(leafPort),
+    httpUrl,
     token: XTASK_TOKEN,
     get pid() {
       return running.pid;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { serverMark } from "../../lib/nats/server.ts";
 import { endProcesses } from "../../lib/os/processes.ts";
 import { copyProject, temporaryFolder } from "../fleet.ts";
+import { portFlags } from "../free_ports.ts";
 import { until } from "../until.ts";
 import { spawnXtask, xtask } from "../xtask_process.ts";
 
@@ -15,8 +16,8 @@ Deno.test("a hub is lost with its disk and made again of a backup: its nodes go 
   assert.ok(home && again && backup && dir);
   for (const path of [home, again]) await Deno.mkdir(path);
   await copyProject(dir, TASKFILE);
-  const startHub = async (home: string, nats: string, leaf: string) => {
-    const ports = ["--nats-port", nats, "--leaf-port", leaf, "--http-port", "0"];
+  const ports = portFlags();
+  const startHub = async (home: string) => {
     const hub = stack.use(
       await spawnXtask(["up", "--json", "--no-agent", "--project", "default", "--project", "shop", ...ports], { home }),
     );
@@ -26,8 +27,8 @@ Deno.test("a hub is lost with its disk and made again of a backup: its nodes go 
     const { stdout, stderr } = await xtask(["task", "say", `WHAT=${what}`, "--on", "n1", "--json"], { home });
     return /"id":"(\w{26})"/.exec(stdout)?.[1] ?? assert.fail(stderr);
   };
-  const first = await startHub(home, "0", "0");
-  const { natsUrl: url = "", leafPort } = first.said;
+  const first = await startHub(home);
+  const { natsUrl: url = "" } = first.said;
   const { token } = JSON.parse((await xtask(["auth", "invite", "--json"], { home })).stdout);
   const args = ["agent", "--json", "--hub", url, "--join", token, "--name", "n1", "--allow", "task", "--dir", dir];
   const agent = stack.use(await spawnXtask(args, { home: join(folder, "edge"), cwd: dir }));
@@ -70,7 +71,7 @@ Deno.test("a hub is lost with its disk and made again of a backup: its nodes go 
       const restored = await xtask(["hub", "restore", backup], { home: again });
       assert.equal(restored.code, 0, restored.stderr);
       assert.match(restored.stderr, /Missing is what happened after 20\d\d-/);
-      await startHub(again, new URL(url).port, String(leafPort));
+      await startHub(again);
       // A hub takes the nodes it knows for there until it has waited for them.
       await until(
         "the node to be back",

@@ -9,6 +9,7 @@ import { hubSubject } from "../../lib/protocol/subjects.ts";
 import { ask, ongoing } from "../asking.ts";
 import { counted, countedIn, COUNTING, openGate, toldText } from "../counting.ts";
 import { copyProject, temporaryFolder } from "../fleet.ts";
+import { portFlags } from "../free_ports.ts";
 import { until } from "../until.ts";
 import { spawnXtask, xtask } from "../xtask_process.ts";
 
@@ -18,13 +19,13 @@ Deno.test("a hub is killed during a run on another machine: started again, it ha
   const [home, dir] = [`${folder}/hub`, `${folder}/edge/project`];
   await Deno.mkdir(home);
   await copyProject(dir, COUNTING);
-  const startHub = async (natsPort: string, leafPort: string, httpPort: string) => {
-    const ports = ["--nats-port", natsPort, "--leaf-port", leafPort, "--http-port", httpPort];
+  const ports = portFlags();
+  const startHub = async () => {
     const hub = stack.use(await spawnXtask(["up", "--json", "--no-agent", "--project", "default", ...ports], { home }));
     return { hub, said: await hub.ready() };
   };
-  const first = await startHub("0", "0", "0");
-  const { natsUrl: url = "", leafPort, httpUrl = "" } = first.said;
+  const first = await startHub();
+  const { natsUrl: url = "", httpUrl = "" } = first.said;
   const servers = () => survivors({ groups: [], mark: serverMark(`${home}/hub/nats`) });
   const [orphan] = await servers();
   assert.ok(orphan !== undefined);
@@ -46,7 +47,7 @@ Deno.test("a hub is killed during a run on another machine: started again, it ha
   await first.hub.status;
   assert.deepEqual(await servers(), [orphan], "its server outlives it, which is the fault");
   const before = await countedIn(dir);
-  const second = await startHub(new URL(url).port, String(leafPort), new URL(httpUrl).port);
+  const second = await startHub();
   assert.deepEqual([second.said.natsUrl, second.said.httpUrl], [url, httpUrl]);
   const now = await servers();
   assert.ok(now.length === 1 && now[0] !== orphan, "the orphan was taken down, and there is one server");

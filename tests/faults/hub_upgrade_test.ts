@@ -8,6 +8,7 @@ import { hubSubject } from "../../lib/protocol/subjects.ts";
 import { ask, ongoing, resultOf } from "../asking.ts";
 import { counted, countedIn, COUNTING, openGate, toldText } from "../counting.ts";
 import { copyProject, temporaryFolder } from "../fleet.ts";
+import { portFlags } from "../free_ports.ts";
 import { NO_PREVIOUS, unpackPrevious } from "../previous_version.ts";
 import { until } from "../until.ts";
 import { spawnXtask, xtask, type XtaskOptions } from "../xtask_process.ts";
@@ -24,13 +25,13 @@ Deno.test({
     const before = await unpackPrevious(`${folder}/previous`);
     const home = `${folder}/hub`;
     await Deno.mkdir(home);
-    const startHub = async (nats: string, http: string, version: Pick<XtaskOptions, "program" | "env">) => {
-      const ports = ["--nats-port", nats, "--leaf-port", "0", "--http-port", http];
+    const ports = portFlags();
+    const startHub = async (version: Pick<XtaskOptions, "program" | "env">) => {
       const hub = stack.use(await spawnXtask(["up", "--json", "--no-agent", ...ports], { home, ...version }));
       return { hub, said: await hub.ready() };
     };
-    const old = await startHub("0", "0", before);
-    const { natsUrl: url = "", httpUrl = "" } = old.said;
+    const old = await startHub(before);
+    const { natsUrl: url = "" } = old.said;
     const startAgent = async (name: string, version: Pick<XtaskOptions, "program" | "env">, ...words: string[]) => {
       const { token } = JSON.parse((await xtask(["auth", "invite", "--json"], { home, ...before })).stdout);
       const dir = `${folder}/${name}/project`;
@@ -63,7 +64,7 @@ Deno.test({
     old.hub.kill("SIGTERM");
     assert.equal((await old.hub.status).code, 0);
     const counts = await Promise.all(nodes.map(({ dir }) => countedIn(dir)));
-    const next = await startHub(new URL(url).port, new URL(httpUrl).port, {});
+    const next = await startHub({});
     assert.equal(next.said.natsUrl, url);
     await until("the follower to be back", () => events.some(({ type }) => type === "found"), { timeoutMs: 30_000 });
     for (const [index, { dir }] of nodes.entries()) {

@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { serverMark } from "../../lib/nats/server.ts";
 import { endProcesses, survivors } from "../../lib/os/processes.ts";
 import { copyProject, temporaryFolder } from "../fleet.ts";
+import { portFlags } from "../free_ports.ts";
 import { until } from "../until.ts";
 import { spawnXtask, xtask } from "../xtask_process.ts";
-
-const PORTS = ["--http-port", "0", "--leaf-port"];
 
 Deno.test("a leaf node whose hub is gone is asked on its machine, survives being killed, and reports when the hub is back", async () => {
   await using stack = new AsyncDisposableStack();
@@ -14,10 +13,10 @@ Deno.test("a leaf node whose hub is gone is asked on its machine, survives being
   await copyProject(dir);
   await Deno.mkdir(hubHome);
   await Deno.mkdir(home);
-  const up = (ports: readonly string[]) =>
-    spawnXtask(["up", "--json", "--no-agent", ...ports], { home: hubHome, cwd: dir });
-  await using first = await up([...PORTS, "0", "--nats-port", "0"]);
-  const { natsUrl = "", leafPort } = await first.ready();
+  const ports = portFlags();
+  const up = () => spawnXtask(["up", "--json", "--no-agent", ...ports], { home: hubHome, cwd: dir });
+  await using first = await up();
+  const { natsUrl = "" } = await first.ready();
   const { token } = JSON.parse((await xtask(["auth", "invite", "--json"], { home: hubHome })).stdout);
   const args = ["agent", "--json", "--hub", natsUrl, "--name", "edge", "--dir", dir];
   const servers = () => survivors({ groups: [], mark: serverMark(`${home}/agent/leaf`) });
@@ -61,7 +60,7 @@ Deno.test("a leaf node whose hub is gone is asked on its machine, survives being
   assert.ok(now.length === 1 && !now.includes(server), "the server of the one that was killed is gone");
   await hello(home);
 
-  await using second = await up([...PORTS, String(leafPort), "--nats-port", new URL(natsUrl).port]);
+  await using second = await up();
   await second.ready();
   const told = await until("all three runs at the hub", async () => {
     const { stdout } = await xtask(["commands", "--json"], { home: hubHome });

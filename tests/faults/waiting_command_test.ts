@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { copyProject, temporaryFolder } from "../fleet.ts";
+import { portFlags } from "../free_ports.ts";
 import { until } from "../until.ts";
 import { spawnXtask, xtask } from "../xtask_process.ts";
 
@@ -11,13 +12,13 @@ Deno.test("a command is left for a machine that is off, the hub is killed and st
   const [home, dir] = [`${folder}/hub`, `${folder}/edge/project`];
   await Deno.mkdir(home);
   await copyProject(dir, TASKFILE);
-  const startHub = async (nats: string, leaf: string) => {
-    const ports = ["--nats-port", nats, "--leaf-port", leaf, "--http-port", "0"];
+  const ports = portFlags();
+  const startHub = async () => {
     const hub = stack.use(await spawnXtask(["up", "--json", "--no-agent", ...ports], { home }));
     return { hub, said: await hub.ready() };
   };
-  const first = await startHub("0", "0");
-  const { natsUrl: url = "", leafPort } = first.said;
+  const first = await startHub();
+  const { natsUrl: url = "" } = first.said;
   const { token } = JSON.parse((await xtask(["auth", "invite", "--json"], { home })).stdout);
   const startAgent = async (...more: string[]) => {
     const args = ["agent", "--json", "--hub", url, "--name", "n1", "--allow", "task", "--dir", dir, ...more];
@@ -40,7 +41,7 @@ Deno.test("a command is left for a machine that is off, the hub is killed and st
 
   first.hub.kill("SIGKILL");
   await first.hub.status;
-  await startHub(new URL(url).port, String(leafPort));
+  await startHub();
   await startAgent();
   await until("it to have run", async () => {
     const shown = await xtask(["commands", "show", id, "--json"], { home });
