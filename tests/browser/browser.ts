@@ -60,7 +60,7 @@ export async function startBrowser(): Promise<TestBrowser> {
   };
 }
 
-/** A stream ends with its page, which a browser calls a failure. */
+/** What a page was asking for ends with it, which a browser calls a failure. */
 function isLeft(request: HTTPRequest): boolean {
-  return /\/events\?/.test(request.url()) && request.failure()?.errorText === "net::ERR_ABORTED";
+  return request.method() === "GET" && request.failure()?.errorText === "net::ERR_ABORTED";
 }

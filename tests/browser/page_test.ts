@@ -30,8 +30,7 @@ Deno.test("people see the fleet, run something from the keyboard, and follow it"
     await page.goto(origin);
     await when(LIVE);
     await run(tab, "task run hello --on all");
-    await when(ENDED);
-    assert.match(await text(".command-head"), /succeeded2 of 2 runs ended/);
+    await when("/succeeded2 of 2 runs ended/.test(document.querySelector('.command-head')?.textContent)");
     await when(`${LINES} === 1 && /hello/.test(document.querySelector('#log').textContent)`);
   });
 
@@ -138,7 +137,7 @@ Deno.test("people see the fleet, run something from the keyboard, and follow it"
       assert.equal(raw[1], Array.from({ length: 5_000 }, (_, at) => `line ${at + 1}\n`).join(""));
       await page.goto(origin);
       await run(tab, "task run fails --on n1");
-      await when(ENDED);
+      await when("/of 3102, ended/.test(document.querySelector('[data-log-status]')?.textContent)");
       await page.keyboard.press("e");
       await when("location.hash === '#L3001' && document.querySelector('#L3001.meant') !== null");
       assert.match(await text("#L3001"), /error: it does not work/);
@@ -211,7 +210,7 @@ Deno.test("whatever a node says of itself stays text, on every page that tells o
   };
   // As agents do: the first claims the id, the second tells the record.
   for (let n = 0; n < 2; n++) await node.request(registerSubject("n2"), JSON.stringify(claims), { timeoutMs: 10_000 });
-  for (const [path, place] of [["/", "#node-n2"], ["/nodes/n2", "#node"], ["/run", "#offered"]] as const) {
+  for (const [path, place] of [["/run", "#offered"], ["/", "#node-n2"], ["/nodes/n2", "#node"]] as const) {
     await page.goto(`${origin}${path}`);
     await when(`${LIVE} && /window\\.owned=1/.test(document.querySelector('${place}')?.textContent)`);
   }

@@ -10,7 +10,7 @@ Deno.test("the selector switches the stream and every view to another project, a
   const { page, when, text } = tab;
   await when(`${LIVE} && document.querySelector('#node-n1') !== null`);
   await run(tab, "which sh --on n1");
-  await when(ENDED);
+  await when(`${LIVE} && ${ENDED}`);
   await page.select("#project", "shop");
   await when(`${LIVE} && location.pathname === '/commands'`);
   assert.match(await text("#commands"), /Nothing has been asked yet/);

@@ -71,8 +71,7 @@ Deno.test("a fleet in every state: what people see of it, do about it, and on wh
     await go("/");
     await page.evaluate("window.stays = true");
     await page.type("[data-search]", "berlin");
-    await when("document.querySelectorAll('.card.node').length === 1");
-    assert.equal(await page.evaluate("location.search"), "?search=berlin");
+    await when("document.querySelectorAll('.card.node').length === 1 && location.search === '?search=berlin'");
     await page.select("select[name=as]", "map");
     await when("document.querySelectorAll('.branch').length === 1");
     assert.deepEqual(await page.evaluate("[location.search, window.stays, document.activeElement.name]"), [

@@ -46,8 +46,8 @@ Deno.test("a command that may move runs once, on one node, and its result is its
   const { runs } = await inState(fleet, id, "succeeded");
   assert.deepEqual(Object.keys(runs), [node]);
   assert.deepEqual((await attemptsIn(folder)).map(({ attempt }) => attempt), [1]);
-  const stored = await lastOf(fleet.bus, STREAM.results, storedResult(id, node));
-  assert.equal(JSON.parse(stored?.text ?? "").attempt, 1);
+  const stored = await until("its result", () => lastOf(fleet.bus, STREAM.results, storedResult(id, node)));
+  assert.equal(JSON.parse(stored.text).attempt, 1);
   const after = await submit(fleet, "beat", { id });
   assert.deepEqual([after.state, after.attempt], ["succeeded", 1], "also when it has ended");
 });
@@ -87,7 +87,7 @@ Deno.test("a node that is stopped in order hands its run back, and another one h
   const first = await running(folder, 1);
   const other = first.node === "n1" ? "n2" : "n1";
   await stop(all, first.node);
-  const second = await running(folder, 2, 5_000);
+  const second = await running(folder, 2);
   assert.equal(second.node, other);
   await letEnd(folder);
   const { move, runs } = await inState(fleet, id, "succeeded");
@@ -100,7 +100,10 @@ Deno.test("a node that is stopped in order hands its run back, and another one h
   ]);
   assertApart(await attemptsIn(folder));
   const headers = { authorization: `Bearer ${all.up.token}` };
-  const { results } = await (await fetch(`${all.up.http.url}/api/v1/commands/${id}/results`, { headers })).json();
+  const results = await until("both results", async () => {
+    const { results } = await (await fetch(`${all.up.http.url}/api/v1/commands/${id}/results`, { headers })).json();
+    return results.length === 2 && results;
+  });
   assert.deepEqual(
     results.map(({ node, attempt, stale }: Record<string, unknown>) => [node, attempt, stale]),
     [[first.node, 1, true], [other, 2, undefined]],
@@ -157,8 +160,8 @@ Deno.test("a node that is drained lets what may move go on for a while, then han
   const { id } = await submit(fleet, "beat");
   await running(folder, 1);
   await all.start("n2");
-  await controlNode(fleet, "n1", { verb: "drain" });
   const drainedAt = Date.now();
+  await controlNode(fleet, "n1", { verb: "drain" });
   const second = await running(folder, 2, DRAIN_MS + 10_000);
   assert.equal(second.node, "n2");
   assert.ok(Date.now() - drainedAt >= DRAIN_MS);

@@ -74,7 +74,7 @@ Deno.test("a node that is killed is missed, and welcomed when it is back", async
     assert.equal(ended(await ask(admin, "edge", "which.check", { names: ["sh"] })).state, "succeeded");
     again.kill("SIGTERM");
     assert.equal((await again.status).code, 0, again.stderrText());
-    await until("the event", () => left.messages.length === 2, { timeoutMs: 3_000 });
+    await until("the event", () => left.messages.length === 2, { timeoutMs: 10_000 });
     assert.match(JSON.parse(left.messages[1]?.text() ?? "{}").reason, /stopped/);
   });
 });

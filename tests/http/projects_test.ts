@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { sendNote } from "../../lib/client/team.ts";
 import { join, startNode } from "../../lib/system.ts";
 import { startBrowser } from "../browser/browser.ts";
+import { LIVE } from "../browser/ground.ts";
 import { startFleet, temporaryFolder, type TestFleet } from "../fleet.ts";
 import { spawnXtask, xtask } from "../xtask_process.ts";
 
@@ -62,9 +63,9 @@ Deno.test("projects of one hub see nothing of each other, and the page switches 
     await using browser = await startBrowser();
     await using tab = await browser.open(up.http.loginLink());
     const { page, when, text } = tab;
-    await when("document.querySelector('#node-n1') !== null");
+    await when(`${LIVE} && document.querySelector('#node-n1') !== null`);
     await page.select("#project", "shop");
-    await when("document.querySelector('#node-till-1') !== null && document.documentElement.dataset.link === 'live'");
+    await when(`${LIVE} && document.querySelector('#node-till-1') !== null`);
     assert.equal(await page.$("#node-n1"), null);
     assert.match(await text(".status-line"), /1 of 1 nodes online/);
     await page.click(".nav a[href^='/team']");
@@ -72,11 +73,15 @@ Deno.test("projects of one hub see nothing of each other, and the page switches 
     assert.doesNotMatch(await text("#notes"), /only in default/);
     await page.keyboard.press("g");
     await page.keyboard.press("r");
-    await when("location.pathname === '/run' && new URLSearchParams(location.search).get('project') === 'shop'");
+    await when(
+      `${LIVE} && location.pathname === '/run' && new URLSearchParams(location.search).get('project') === 'shop'`,
+    );
     await page.click("[data-open-console]");
     await page.keyboard.type("which sh --on till-1");
     await page.keyboard.press("Enter");
-    await when("location.pathname.startsWith('/commands/') && document.querySelector('.state-succeeded') !== null");
+    await when(
+      `${LIVE} && location.pathname.startsWith('/commands/') && document.querySelector('.state-succeeded') !== null`,
+    );
     await page.select("#project", "default");
     await when("location.pathname === '/commands' && /Nothing has been asked/.test(document.body.textContent)");
     assert.deepEqual(tab.troubles, []);
