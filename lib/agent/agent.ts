@@ -20,7 +20,7 @@ import { LinkWatch, type LinkWatchOptions } from "./link_watch.ts";
 import { type Machine, machineHere, type MachineOptions } from "./machine.ts";
 import { RunCounts } from "./metrics.ts";
 import { Outbox } from "./outbox.ts";
-import { register, startPresence } from "./presence.ts";
+import { register, registerOverLink, startPresence } from "./presence.ts";
 import { Reporter } from "./reporter.ts";
 import { Runs } from "./runs.ts";
 import { Schedules } from "./schedules/schedules.ts";
@@ -161,7 +161,9 @@ export async function startAgentOn(machine: Machine, options: AgentSettings): Pr
     });
   }
   // Claims the id, before anything is answered under it.
-  const claimed = await register(bus, self.record());
+  const claimed = leaf === undefined
+    ? await register(bus, self.record())
+    : await registerOverLink(bus, () => self.record(), stop.signal);
   const service = stack.use(serviceOf(bus, self, capabilities));
   const setDraining = async (draining: boolean, keep: boolean) => {
     await self.drain(draining, { keep });

@@ -1,5 +1,6 @@
 /** How a node is known: it registers its record when that changes, and sends a heartbeat every 5 s. */
 import type { Bus } from "../nats/bus.ts";
+import { pause } from "../os/pause.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
 import type { Heartbeat, Load, NodeRecord } from "../protocol/node.ts";
@@ -16,6 +17,10 @@ export interface PresenceOptions {
   /** Hears that another machine holds this id. */
   readonly onConflict: (error: XtaskError) => void;
 }
+
+/** A link that can be made at all is there within this long. */
+const LINK_MS = 1_000;
+const LINK_AGAIN_MS = 50;
 
 /** Tells the hub about this node. */
 export interface Presence {
@@ -38,6 +43,19 @@ export async function register(bus: Bus, record: NodeRecord): Promise<boolean> {
     if (code !== "unavailable" && code !== "timeout") throw error;
     return false;
   }
+}
+
+/**
+ * Registers a leaf node for the first time. Its own server is up before that has a link, which takes a moment; without one
+ * it starts alone.
+ */
+export async function registerOverLink(bus: Bus, record: () => NodeRecord, signal: AbortSignal): Promise<boolean> {
+  const until = performance.now() + LINK_MS;
+  while (!await register(bus, record())) {
+    if (signal.aborted || performance.now() >= until) return false;
+    await pause(LINK_AGAIN_MS, signal);
+  }
+  return true;
 }
 
 /** Starts the heartbeats; the first one goes out as soon as the hub has the record. */
