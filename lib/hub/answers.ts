@@ -18,6 +18,7 @@ import type { CommandRecord } from "../protocol/run.ts";
 import { parseSelector } from "../protocol/selector.ts";
 import { HUB_ANY, JOIN_ANY, lastToken } from "../protocol/subjects.ts";
 import { isTerminal, STATES } from "../protocol/state.ts";
+import { timeOfUlid } from "../protocol/ulid.ts";
 import { VERSION } from "../protocol/version.ts";
 import type { Alarm } from "./alerts/alarm.ts";
 import { ALERT_ANSWERS } from "./alerts/answers.ts";
@@ -153,8 +154,14 @@ export function answerHub(options: AnswersOptions): Disposable {
   };
 }
 
-async function find(id: string, { commands, records }: AnswersOptions): Promise<CommandRecord> {
-  const record = commands.get(id) ?? await records.get(id);
+/** A node answers whoever asks it before its word of that is here. So a command that may have just been asked is waited for. */
+const JUST_ASKED_MS = 60_000;
+const HEARD_MS = 2_000;
+
+async function find(id: string, { commands, records, now }: AnswersOptions): Promise<CommandRecord> {
+  const justAsked = Math.abs(now() - timeOfUlid(id)) < JUST_ASKED_MS;
+  const record = commands.get(id) ?? await records.get(id) ??
+    (justAsked ? await commands.heard(id, AbortSignal.timeout(HEARD_MS)) : undefined);
   if (record !== undefined) return record;
   throw new XtaskError("not_found", `The hub knows no command ${id}`, { details: ["see: xtask commands"] });
 }

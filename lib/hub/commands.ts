@@ -25,6 +25,8 @@ export class Commands {
   readonly #records = new Map<string, CommandRecord>();
   /** Held here too, since a record may leave the memory before it is written. */
   readonly #changed = new Map<string, CommandRecord>();
+  /** By id, those who wait for the first word of a command. */
+  readonly #awaited = new Map<string, Set<(record: CommandRecord) => void>>();
   /** Sequence of the last event that is in the records. */
   applied = 0;
 
@@ -45,6 +47,7 @@ export class Commands {
     const record = applyEvent(before, event);
     this.#records.set(event.command, record);
     this.#changed.set(event.command, record);
+    for (const hear of this.#awaited.get(event.command) ?? []) hear(record);
     if (this.#records.size > KEPT_MAX) {
       const [oldest] = this.#records.keys();
       if (oldest !== undefined) this.#records.delete(oldest);
@@ -64,6 +67,20 @@ export class Commands {
 
   get(id: string): CommandRecord | undefined {
     return this.#records.get(id);
+  }
+
+  /** The record as soon as there is one; undefined where the signal fires first. */
+  async heard(id: string, signal: AbortSignal): Promise<CommandRecord | undefined> {
+    const known = this.get(id);
+    if (known !== undefined || signal.aborted) return known;
+    const { promise, resolve } = Promise.withResolvers<CommandRecord | undefined>();
+    const waiting = this.#awaited.get(id) ?? new Set();
+    this.#awaited.set(id, waiting.add(resolve));
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
+    const record = await promise;
+    waiting.delete(resolve);
+    if (waiting.size === 0) this.#awaited.delete(id);
+    return record;
   }
 
   /** Newest first. Ids sort by time. */
