@@ -61,6 +61,25 @@ Deno.test("a list that was made before an event came does not take it back", asy
   assert.deepEqual([stateOf(id), stateOf(later)], ["cancelled", "succeeded"]);
 });
 
+Deno.test("a command that was heard before the list was asked for stays, where the hub is behind", async () => {
+  await using fleet = await startFleet({ nodes: ["n1"] });
+  await using client = await connectFleet({ servers: fleet.url, creds: fleet.up.adminCreds });
+  // Its word of commands is what it was at the start.
+  const answers = new Map<string, unknown>();
+  const hub: Fleet["hub"] = async (noun, verb, input, schema) => {
+    const key = noun === "command" ? verb : crypto.randomUUID();
+    if (!answers.has(key)) answers.set(key, await client.hub(noun, verb, input, schema));
+    return v.parse(schema, answers.get(key));
+  };
+  await using model = await openModel({ fleet: { ...client, hub }, project: "default", log: () => {} });
+  const { id } = await client.ask({ ...EXEC, input: { command: ["true"] }, nodes: ["n1"], waitMs: 30_000 });
+  await until("it to be heard", () => model.commands.get(id)?.runs.n1?.state === "succeeded");
+  // A node that joins is looked up, and all else with it.
+  await fleet.start("n2");
+  await until("the lists to be taken", () => model.nodes.has("n2"));
+  assert.deepEqual(model.commands.get(id)?.input, { command: ["true"] });
+});
+
 Deno.test("no node tells of another's run", async () => {
   await using fleet = await startFleet({ nodes: ["n1", "n2"] });
   await using client = await connectFleet({ servers: fleet.url, creds: fleet.up.adminCreds });

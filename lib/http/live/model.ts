@@ -89,10 +89,12 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
   };
   const bounded = (all: Map<string, CommandRecord>) =>
     new Map([...all].sort(([a], [b]) => a < b ? -1 : 1).slice(-COMMANDS_SHOWN_MAX));
-  // What is heard while the hub is asked, which its answer may not know yet.
-  const heard = { commands: new Set<string>(), beats: new Map<string, Partial<ShownNode>>() };
+  // What the hub's answer may not know yet: beats heard while it is asked, and commands, by when they were last heard of. Those
+  // come to the hub by a consumer that can be behind what is heard here.
+  const heard = { commands: new Map<string, number>(), beats: new Map<string, Partial<ShownNode>>() };
   const reconcile = async () => {
-    heard.commands.clear();
+    const since = performance.now() - RECONCILE_MS;
+    for (const [id, at] of heard.commands) if (at < since) heard.commands.delete(id);
     heard.beats.clear();
     try {
       const [known, listed] = await Promise.all([
@@ -145,7 +147,7 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
       // The server says whose prefix it came under: nobody tells of another node's run.
       const author = lastToken(message.header("Nats-Subject") ?? "");
       if (!mayTell(author, event, commands.get(event.command))) return;
-      heard.commands.add(event.command);
+      heard.commands.set(event.command, performance.now());
       commands.set(event.command, applyEvent(commands.get(event.command), event));
       if (commands.size > COMMANDS_SHOWN_MAX) commands = bounded(commands);
     },
