@@ -33,6 +33,8 @@ export type EndProcesses = (owned: Owned, options?: EndOptions) => Promise<numbe
 
 /** Between two looks at whether they are gone. */
 const POLL_MS = 20;
+/** Looks at a process without an environment before it is taken for one that has none. */
+const LOOKS = 4;
 /** SIGKILL cannot be refused; a process in an uninterruptible wait can still take its time, and is then given up. */
 const KILL_WAIT_MS = 2_000;
 
@@ -43,7 +45,7 @@ const KILL_WAIT_MS = 2_000;
  */
 export async function endProcesses(owned: Owned, { graceMs = 5_000 }: EndOptions = {}): Promise<number[]> {
   if (Deno.build.os === "windows") return await endTree(owned);
-  let alive = await survivors(owned);
+  let alive = await search(owned);
   const asked = new Set<number>();
   for (
     const { signal, forMs } of [{ signal: "SIGTERM", forMs: graceMs }, {
@@ -60,7 +62,7 @@ export async function endProcesses(owned: Owned, { graceMs = 5_000 }: EndOptions
         sendSignal(pid, signal);
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-      alive = await survivors(owned);
+      alive = await search(owned);
       if (performance.now() > until) break;
     }
   }
@@ -71,12 +73,38 @@ export async function endProcesses(owned: Owned, { graceMs = 5_000 }: EndOptions
  * The living processes of a run. Zombies are dead: only their parent can bury them. A negative number is a whole group, where
  * its processes cannot be told.
  */
-export async function survivors({ groups, mark }: Owned): Promise<number[]> {
+export async function survivors(owned: Owned): Promise<number[]> {
+  return (await look(owned)).alive;
+}
+
+/** What one look at all processes shows. */
+interface Seen {
+  readonly alive: number[];
+  /** Those that show no environment, as each does for a moment while it becomes another program: number and start. */
+  readonly bare: readonly string[];
+}
+
+/** Those that showed none in any of so many looks: they have none. */
+let knownBare: readonly string[] = [];
+
+/** The living processes of a run; none only where each process has shown its environment, or has none. */
+async function search(owned: Owned): Promise<number[]> {
+  for (let looks = 1;; looks++) {
+    const { alive, bare } = await look(owned);
+    if (alive.length > 0 || bare.every((one) => knownBare.includes(one))) return alive;
+    if (looks === LOOKS) {
+      knownBare = bare;
+      return alive;
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+async function look({ groups, mark }: Owned): Promise<Seen> {
   const groupsLeft = groups.filter((group) => sendSignal(-group, 0));
-  if (groupsLeft.length === 0 && mark === undefined) return [];
-  const wanted = new Set(groupsLeft);
-  const found = await find(wanted, mark) ?? groupsLeft.map((group) => -group);
-  return found.filter((pid) => pid !== Deno.pid);
+  if (groupsLeft.length === 0 && mark === undefined) return { alive: [], bare: [] };
+  const seen = await find(new Set(groupsLeft), mark) ?? { alive: groupsLeft.map((group) => -group), bare: [] };
+  return { ...seen, alive: seen.alive.filter((pid) => pid !== Deno.pid) };
 }
 
 /** Whether a process of a run is found that has left its group. */
@@ -87,7 +115,7 @@ export async function findsStrays(): Promise<boolean> {
 /** Once refused, always refused: permissions of a process do not grow. */
 let procRefused = Deno.build.os !== "linux";
 
-async function find(groups: ReadonlySet<number>, mark: string | undefined): Promise<number[] | undefined> {
+async function find(groups: ReadonlySet<number>, mark: string | undefined): Promise<Seen | undefined> {
   if (!procRefused) {
     try {
       return fromProc(groups, mark);
@@ -111,19 +139,23 @@ export function sendSignal(pid: number, signal: "SIGTERM" | "SIGKILL" | 0): bool
   }
 }
 
-function fromProc(groups: ReadonlySet<number>, mark: string | undefined): number[] {
-  const found: number[] = [];
+function fromProc(groups: ReadonlySet<number>, mark: string | undefined): Seen {
+  const alive: number[] = [];
+  const bare: string[] = [];
   for (const { name } of Deno.readDirSync("/proc")) {
     const pid = Number(name);
     if (!Number.isInteger(pid)) continue;
     try {
       // "pid (comm) state ppid pgrp …": comm may hold anything, so read from its closing parenthesis on.
       const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-      const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      const [state, , group] = fields;
       if (state === "Z" || state === "X") continue;
-      const marked = mark !== undefined &&
-        Deno.readTextFileSync(`/proc/${pid}/environ`).split("\0").includes(`${MARK}=${mark}`);
-      if (marked || groups.has(Number(group))) found.push(pid);
+      const environment = mark === undefined ? undefined : Deno.readTextFileSync(`/proc/${pid}/environ`);
+      // The kernel's own have no memory, and never an environment.
+      const [start, memory] = fields.slice(19);
+      if (environment?.split("\0").includes(`${MARK}=${mark}`) || groups.has(Number(group))) alive.push(pid);
+      else if (environment === "" && memory !== "0") bare.push(`${pid} ${start}`);
     } catch (error) {
       // It ended between the listing and the look, or it is another user's and so not ours to end.
       if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied || isGone(error))) {
@@ -131,7 +163,7 @@ function fromProc(groups: ReadonlySet<number>, mark: string | undefined): number
       }
     }
   }
-  return found;
+  return { alive, bare };
 }
 
 /** Reading a file of a process that is just ending, or of the kernel's own, fails with ESRCH, for which Deno has no class. */
@@ -139,19 +171,19 @@ function isGone(error: unknown): boolean {
   return error instanceof Error && error.message.includes("(os error 3)");
 }
 
-async function fromPs(groups: ReadonlySet<number>, mark: string | undefined): Promise<number[] | undefined> {
+async function fromPs(groups: ReadonlySet<number>, mark: string | undefined): Promise<Seen | undefined> {
   // Each ps has its own letter for the environment, which then stands behind the command.
   const letters = Deno.build.os === "linux" ? "axeww" : "axEww";
   const lines = await ps(letters, "-o", "pid=,pgid=,stat=,command=");
   if (lines === undefined) return undefined;
-  const found: number[] = [];
+  const alive: number[] = [];
   for (const line of lines) {
     const [, pid, group, state = "", command = ""] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
     if (pid === undefined || state.startsWith("Z")) continue;
     const marked = mark !== undefined && ` ${command} `.includes(` ${MARK}=${mark} `);
-    if (marked || groups.has(Number(group))) found.push(Number(pid));
+    if (marked || groups.has(Number(group))) alive.push(Number(pid));
   }
-  return found;
+  return { alive, bare: [] };
 }
 
 /** Windows has no groups or signals: the tree below each leader is ended at once. */
