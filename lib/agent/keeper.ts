@@ -90,8 +90,9 @@ export interface KeeperOptions {
 
 /**
  * Of the run's folder, the bound of its output, and the argument vector. The process gets SIGTERM like all of its group; the
- * shells wait for it, and what writes the output lets it come to its end. Past the bound, or at most 16 MiB later, output is
- * counted and thrown away. (dd writes what it reads at once; head would keep it back.)
+ * shells wait for it, and what writes the output lets it come to its end. What writes down how it ended is deaf: SIGTERM comes
+ * to each process that is found, however late. Past the bound, or at most 16 MiB later, output is counted and thrown away.
+ * (dd writes what it reads at once; head would keep it back.)
  */
 const SCRIPT = `
 echo "$$ $(${SINCE} since $$; echo "$started")" > "$1/pid.new" && mv "$1/pid.new" "$1/pid" || exit 1
@@ -100,7 +101,9 @@ trap : HUP INT TERM
   trap : HUP INT TERM
   run() { shift 2; "$@"; }
   run "$@" < /dev/null
-  echo $? > "$1/code.new"
+  code=$?
+  trap '' HUP INT TERM
+  echo $code > "$1/code.new"
   mv "$1/code.new" "$1/code"
 ) 2>&1 | (
   trap '' HUP INT TERM
@@ -114,6 +117,7 @@ trap : HUP INT TERM
   done
   wc -c > "$1/more"
 )
+trap '' HUP INT TERM
 mv "$1/code" "$1/exit"
 `;
 
@@ -271,8 +275,11 @@ class KeptProcess implements Kept {
     if (leader === undefined || !sendSignal(leader.pid, 0)) return false;
     const now = performance.now();
     if (now - this.#sameAt < SAME_MS) return true;
+    const since = await startOf(leader.pid);
+    // A machine that is too busy to tell is no reason to end it.
+    if (since === undefined) return true;
     this.#sameAt = now;
-    return await startOf(leader.pid) === leader.since;
+    return since === leader.since;
   }
 
   /** Ends what is left of it, once. */
@@ -281,7 +288,7 @@ class KeptProcess implements Kept {
       const { leader, mark } = this.#place;
       const since = leader === undefined ? undefined : await startOf(leader.pid);
       // Where the leader is gone the number stays taken for as long as its group has a process.
-      const ours = leader !== undefined && (since === undefined || since === leader.since);
+      const ours = leader !== undefined && (!since || since === leader.since);
       return await this.#options.endProcesses({ groups: ours ? [leader.pid] : [], mark }, {
         graceMs: this.#options.graceMs,
       });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { writeScript } from "../../tests/script.ts";
 import task from "../capability/task.ts";
 import { endProcesses, markOf, survivors } from "../os/processes.ts";
 import { bootId } from "../os/started.ts";
@@ -8,7 +9,11 @@ import { createKeeper, type Keeper, type Kept, type KeptEnd } from "./keeper.ts"
 const UNIX = { ignore: Deno.build.os === "windows" };
 const NODE = "keeper-test";
 
-async function withKeeper(outputBytes: number, test: (keeper: Keeper, folder: string) => Promise<void>): Promise<void> {
+async function withKeeper(
+  outputBytes: number,
+  test: (keeper: Keeper, folder: string) => Promise<void>,
+  { graceMs = 30_000 }: { graceMs?: number } = {},
+): Promise<void> {
   const folder = await Deno.realPath(await Deno.makeTempDir());
   const keeper = createKeeper({
     folder: `${folder}/kept runs`,
@@ -17,7 +22,7 @@ async function withKeeper(outputBytes: number, test: (keeper: Keeper, folder: st
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", started: "mine", size: "mine" },
     toolsOf: () => ["/bin/sh", "/usr/bin/env"],
     endProcesses,
-    graceMs: 1_000,
+    graceMs,
     outputBytes,
   });
   try {
@@ -130,6 +135,55 @@ Deno.test("one that is left is found again, and goes on behind what is reported"
   });
 });
 
+Deno.test("how one ended that is cancelled is known, however long it takes to write that down", UNIX, async () => {
+  await withKeeper(1_000_000, async (keeper, folder) => {
+    const path = "/usr/bin:/bin";
+    await Deno.mkdir(`${folder}/bin`);
+    await writeScript(`${folder}/bin/mv`, `sleep 0.2; PATH=${path}; exec mv "$@"`);
+    const abort = new AbortController();
+    const process = { ...sh("echo one; sleep 300"), env: { PATH: `${folder}/bin:${path}` } };
+    const kept = await keeper.start(task, newCommandId(), process);
+    const { end } = await read(kept, { signal: abort.signal, onText: () => abort.abort() });
+    assert.equal(end?.exitCode, 143);
+  });
+});
+
+Deno.test("one of which a busy system does not say in time whether it lives goes on", UNIX, async () => {
+  await withKeeper(1_000_000, async (keeper, folder) => {
+    // The first to ask is never answered.
+    await Deno.mkdir(`${folder}/bin`);
+    const answer = `mkdir ${folder}/asked || { : > ${folder}/again; exec /bin/sh "$@"; }`;
+    await writeScript(`${folder}/bin/sh`, `${answer}\nexec sleep 300`);
+    const id = newCommandId();
+    const kept = await keeper.start(task, id, sh("sleep 300"));
+    const program = `
+      import { createKeeper } from ${JSON.stringify(import.meta.resolve("./keeper.ts"))};
+      import { endProcesses } from ${JSON.stringify(import.meta.resolve("../os/processes.ts"))};
+      const keeper = createKeeper({ folder: ${JSON.stringify(`${folder}/kept runs`)}, node: ${JSON.stringify(NODE)},
+        boot: undefined, env: {}, toolsOf: () => [], endProcesses, graceMs: 100 });
+      const kept = await keeper.find(${JSON.stringify(id)}, { sameBoot: true });
+      const leave = new AbortController();
+      const left = setInterval(() => Deno.stat(${
+      JSON.stringify(`${folder}/again`)
+    }).then(() => leave.abort(), () => {}), 20);
+      const wait = () => Promise.resolve();
+      const signal = new AbortController().signal;
+      await kept.watch({ recall() {}, take: wait, flush: wait, reported: () => 0, signal, leaving: leave.signal });
+      clearInterval(left);
+    `;
+    const watched = new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--config", new URL("../../deno.json", import.meta.url).pathname, "--ext=ts", program],
+      env: { PATH: `${folder}/bin:${Deno.env.get("PATH")}` },
+    });
+    try {
+      assert.ok((await watched.output()).success);
+      assert.ok((await survivors({ groups: [], mark: markOf(NODE, id) })).length > 0, "whoever watched has ended it");
+    } finally {
+      await kept.end();
+    }
+  });
+});
+
 Deno.test("a program that its capability may not start is not started; one that is deaf is killed", UNIX, async () => {
   await withKeeper(1_000_000, async (keeper) => {
     await assert.rejects(keeper.start(task, newCommandId(), { command: ["/bin/ls"], cwd: "/", env: {} }), {
@@ -141,5 +195,5 @@ Deno.test("a program that its capability may not start is not started; one that 
     const { end } = await read(kept, { signal: abort.signal, onText: () => abort.abort() });
     assert.equal(end?.exitCode, undefined);
     assert.deepEqual(await survivors({ groups: [], mark: markOf(NODE, id) }), []);
-  });
+  }, { graceMs: 1_000 });
 });

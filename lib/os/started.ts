@@ -22,10 +22,10 @@ since() {
 }
 `;
 
-/** When a process was started; undefined where it does not live, or there is no shell to ask. */
+/** When a process was started; empty where it does not live, undefined where no shell says so in time. */
 export async function startOf(pid: number): Promise<string | undefined> {
   const said = await probe("sh", "-c", `${SINCE} since "$1"; echo "$started"`, "since", String(pid));
-  return said?.text.trim() || undefined;
+  return said?.success ? said.text.trim() : undefined;
 }
 
 /** Tells this start of the machine from any other; undefined where the system does not tell. */
