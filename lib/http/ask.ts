@@ -3,11 +3,13 @@ import * as v from "valibot";
 import { type Capability, wireForm } from "../capability/define.ts";
 import type { Fleet } from "../client/fleet.ts";
 import { placeOn } from "../client/place.ts";
+import { pause } from "../os/pause.ts";
 import { WireError, XtaskError } from "../protocol/error.ts";
 import { newCommandId } from "../protocol/id.ts";
 import { parse } from "../protocol/parse.ts";
-import { Result } from "../protocol/run.ts";
-import { STATES } from "../protocol/state.ts";
+import { stateOf } from "../protocol/move.ts";
+import { CommandRecord, Result } from "../protocol/run.ts";
+import { isTerminal, STATES } from "../protocol/state.ts";
 import { assertPlacement } from "../words/placement.ts";
 
 /** What is asked, and of whom. */
@@ -49,6 +51,10 @@ export const Taken = v.object({
 /** What became of it. */
 export type Taken = v.InferOutput<typeof Taken>;
 
+/** The hub is behind the nodes by some milliseconds. Where it is by more, the answer is worth more than that it knows. */
+const KNOWN_MS = 2_000;
+const KNOWN_AGAIN_MS = 25;
+
 /**
  * Asks. Resolves when every node has answered that it took the command or did not.
  *
@@ -81,15 +87,30 @@ export async function askFor(fleet: Fleet, wish: Wish): Promise<Taken> {
   const refused = answers.flatMap(({ node, error }) => error === undefined ? [] : [{ node, error }]);
   const [first] = refused;
   if (first !== undefined && refused.length === answers.length && queued.length === 0) throw first.error;
-  const replies = answers.flatMap(({ reply }) => reply === undefined ? [] : [reply]);
+  const results = answers.flatMap(({ reply }) => reply !== undefined && "finishedAt" in reply ? [reply] : []);
+  if (definition.effect === "change") await hubKnows(fleet, id, results);
   return {
     id,
     nodes: answers.flatMap(({ node, error }) => error === undefined ? [node] : []),
     offline: [...offline],
     queued: [...queued],
     refused: refused.map(({ node, error }) => ({ node, error: error.toWire() })),
-    ...(waitMs === 0 ? {} : { results: replies.filter((reply) => "finishedAt" in reply) }),
+    ...(waitMs === 0 ? {} : { results }),
   };
+}
+
+/** The hub hears of an end by a way of its own. Whoever is told of it here finds it ended when they ask further. */
+async function hubKnows(fleet: Fleet, id: string, results: readonly Result[]): Promise<void> {
+  const within = AbortSignal.timeout(KNOWN_MS);
+  while (results.length > 0 && !within.aborted) {
+    const record = await fleet.hub("command", "show", { id }, CommandRecord).catch(() => undefined);
+    if (record === undefined) return;
+    const { move, runs } = record;
+    const state = ({ node }: Result) => Object.hasOwn(runs, node) ? runs[node]?.state : undefined;
+    const known = results.every((result) => state(result) === result.state);
+    if (known && (move === undefined || isTerminal(stateOf({ move, runs })))) return;
+    await pause(KNOWN_AGAIN_MS, within);
+  }
 }
 
 /** Has the hub place it. Waits for its outcome as long as is wanted. */
@@ -109,6 +130,7 @@ async function submitFor(fleet: Fleet, asked: Parameters<Fleet["submit"]>[0], wa
       moving = { ...moving, state: event.result.state };
     }
   }
+  await hubKnows(fleet, id, results);
   return { ...standing(moving), nodes: moving.node === undefined ? [] : [moving.node], results };
 }
 

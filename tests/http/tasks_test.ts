@@ -48,6 +48,15 @@ Deno.test("what is asked over HTTP runs on nodes, is shown, cancelled and asked 
     assert.notEqual(again.id, id);
   });
 
+  await t.step("what was told to have ended can be asked again at once", async () => {
+    for (let n = 0; n < 10; n++) {
+      const { id, results } = await (await call("/tasks?wait=20000", { command: "task run hello --on all" })).json();
+      assert.equal(results.length, 2);
+      const { runs } = await (await call(`/commands/${id}`)).json();
+      assert.deepEqual([runs.n1?.state, runs.n2?.state], ["succeeded", "succeeded"]);
+    }
+  });
+
   await t.step("so that it may move: the hub places it, and the answer tells how it stands", async () => {
     const words = await call("/tasks?wait=20000", { command: "task hello --any all --move" });
     const { id, nodes, moving, results } = await words.json();
