@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { type Keyring, openKeyring, type ProjectKeys } from "../auth/keyring.ts";
 import { type Bus, openBus } from "../nats/bus.ts";
 import type { TlsOptions } from "../nats/connect.ts";
-import { goingOnAfter, restore, snapshot, StreamBackup, streamNames } from "../nats/snapshot.ts";
+import { restore, snapshot, StreamBackup, streamNames } from "../nats/snapshot.ts";
 import { STREAM } from "../nats/streams.ts";
 import { writeSecretFile } from "../os/secret_file.ts";
 import { XtaskError } from "../protocol/error.ts";
@@ -159,10 +159,9 @@ export async function putBack(
   for (const keys of keyring.projects) {
     const { streams = [] } = manifest.projects.find(({ project }) => project === keys.project) ?? {};
     await using bus = await openBus({ servers, creds: keys.hubCreds(), name: "xtask restore", reconnect: false });
-    const up = streams.find(({ stream }) => stream.config.name === STREAM.up)?.stream;
     // What others derive from comes first: without it they'd try again after pauses that grow.
     for (const { file, stream } of streams.toReversed()) {
-      const { config, state } = up === undefined ? stream : goingOnAfter(stream, up);
+      const { config, state } = stream;
       await restore(
         bus,
         // That of a cluster had copies, which one server cannot have.

@@ -68,19 +68,8 @@ export async function snapshot(
 }
 
 /**
- * A stream that derives from another, told to go on after what is in the backup of that. For a stream that was taken back is
- * another one to the server, and those who derive from it would do so from its beginning.
- */
-export function goingOnAfter({ config, state }: StreamBackup, from: StreamBackup): StreamBackup {
-  if (config.sources === undefined) return { config, state };
-  const sources = config.sources.map((source) =>
-    source.name === from.config.name ? { ...source, opt_start_seq: from.state.last_seq + 1 } : source
-  );
-  return { config: { ...config, sources }, state };
-}
-
-/**
- * Has a server take a stream back that it does not have.
+ * Has a server take a stream back that it does not have. One that derives from another goes on behind the last message that it
+ * derived: what the other one took until it was written itself is still to come.
  *
  * @throws {XtaskError} `internal` with what the server says, such as that it has the stream already
  */
@@ -89,7 +78,9 @@ export async function restore(
   { config, state }: StreamBackup,
   chunks: AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  const request = JSON.stringify({ config, state });
+  // What it has derived says where it goes on, and is there to be asked only then.
+  const { sources, ...alone } = config;
+  const request = JSON.stringify({ config: alone, state });
   const { deliver_subject: to } = await asked(bus, restoreSubject(config.name), request, RestoreAnswer);
   if (to === undefined) throw new XtaskError("internal", `The server does not say where ${config.name} goes`);
   for await (const chunk of chunks) {
@@ -100,6 +91,29 @@ export async function restore(
   }
   const done = await bus.connection.request(to, new Uint8Array(), { timeout: SILENCE_MS });
   parsed(RestoreAnswer, done.string(), config.name);
+  if (sources !== undefined) await derive(bus, config.name, sources);
+}
+
+/**
+ * Has a stream that was taken back derive from its source again. That is another stream to the server by now, from which it
+ * would derive from the beginning.
+ */
+async function derive(bus: Bus, stream: string, sources: readonly { readonly name: string }[]): Promise<void> {
+  try {
+    const { streams } = await jetstreamManager(bus.connection);
+    const last = await streams.getMessage(stream, { last_by_subj: ">" }).catch((error) => {
+      if (natsError(error).code !== "not_found") throw error;
+      return null;
+    });
+    // `XTASK_UP 17 …`: whose message it was, and which.
+    const sequence = Number(last?.header.get("Nats-Stream-Source").split(" ")[1] ?? 0);
+    await streams.update(stream, {
+      subjects: [],
+      sources: sources.map((source) => ({ ...source, opt_start_seq: sequence + 1 })),
+    });
+  } catch (error) {
+    throw natsError(error);
+  }
 }
 
 async function asked<T extends { error?: v.InferOutput<typeof ApiError> | undefined }>(
