@@ -1,14 +1,14 @@
 /** Following the events of a project: each is applied to the records of commands, and heard by the alarm. */
 import type { Bucket } from "../nats/bucket.ts";
 import type { Bus } from "../nats/bus.ts";
-import { lastSequence, readStream, STREAM } from "../nats/streams.ts";
+import { lastOf, readStream, sourceSequence, STREAM } from "../nats/streams.ts";
 import { pause } from "../os/pause.ts";
 import { ERROR_CODES, XtaskError } from "../protocol/error.ts";
 import { Event } from "../protocol/event.ts";
 import { parseJson } from "../protocol/parse.ts";
 import { isCommandEvent } from "../protocol/projection.ts";
 import type { CommandRecord } from "../protocol/run.ts";
-import { lastToken, storedEvents } from "../protocol/subjects.ts";
+import { lastToken, storedEvents, UP_EVENTS } from "../protocol/subjects.ts";
 import type { Alarm } from "./alerts/alarm.ts";
 import { runEvent } from "./alerts/hearing.ts";
 import type { Commands } from "./commands.ts";
@@ -17,6 +17,8 @@ import type { Placements } from "./placement/placements.ts";
 /** Events read back at the start; the records of older commands stay in their bucket. */
 const REPLAYED_MAX = 20_000;
 const RESUME_MS = 500;
+/** A server that has started derives within moments; in a cluster it can take some seconds. */
+const DERIVED_MS = 20_000;
 
 /** What following needs. */
 export interface Following {
@@ -25,17 +27,37 @@ export interface Following {
   readonly project: string;
   readonly commands: Commands;
   readonly records: Bucket<CommandRecord>;
-  readonly alarm: Alarm;
-  readonly placements: Placements;
+  readonly alarm: Pick<Alarm, "hear" | "told">;
+  readonly placements: Pick<Placements, "hear">;
 }
 
-/** Applies the events of the stream, from a while back on, for ever. */
+/**
+ * Applies the events of the stream, from a while back on, for ever.
+ *
+ * @param onCaughtUp Hears once that all is known that had been told before
+ */
 export async function follow(
   { bus, project, commands, records, alarm, placements, log }: Following,
   signal: AbortSignal,
   onCaughtUp: () => void,
 ): Promise<void> {
-  let from = 0;
+  let [from, reported, caughtUp] = [0, 0, false];
+  let overdue: Promise<void> | undefined;
+  const isCaughtUp = () => {
+    if (caughtUp || signal.aborted) return;
+    caughtUp = true;
+    onCaughtUp();
+  };
+  // The stream may lack, for moments, what was stored in the one that it derives from before a server died.
+  const atItsEnd = (derived: number) => {
+    if (derived >= reported) return isCaughtUp();
+    overdue ??= pause(DERIVED_MS, signal).then(() => {
+      if (!caughtUp && !signal.aborted) {
+        log("warn", `${STREAM.events} lacks events of ${STREAM.up}: the hub begins without`);
+      }
+      isCaughtUp();
+    });
+  };
   const raise = (event: Event, { author, sequence, at }: { author: string; sequence: number; at: number }) => {
     // What has a key comes from the alarm itself.
     if (event.type === "alert") return event.key === undefined ? alarm.told(event, author, sequence) : undefined;
@@ -45,9 +67,10 @@ export async function follow(
   while (!signal.aborted) {
     try {
       if (from === 0) {
-        const last = await lastSequence(bus, STREAM.events);
+        reported = (await lastOf(bus, STREAM.up, UP_EVENTS))?.sequence ?? 0;
+        const last = (await lastOf(bus, STREAM.events, storedEvents(project)))?.sequence ?? 0;
         from = Math.max(1, last - REPLAYED_MAX);
-        if (last === 0) onCaughtUp();
+        if (last === 0) atItsEnd(0);
       }
       const subjects = [storedEvents(project)];
       for await (
@@ -67,11 +90,12 @@ export async function follow(
           log("warn", `event ${message.sequence}: ${(error as Error).message}`);
         }
         from = message.sequence + 1;
-        if (message.pending === 0) onCaughtUp();
+        if (message.pending === 0) atItsEnd(sourceSequence(message));
       }
     } catch (error) {
       if (!signal.aborted) log("warn", `events are not followed just now: ${(error as Error).message}`);
     }
     await pause(RESUME_MS, signal);
   }
+  await overdue;
 }

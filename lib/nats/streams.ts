@@ -175,6 +175,11 @@ export interface StreamMessage {
   header(name: string): string | undefined;
 }
 
+/** The sequence that a message has in the stream that this one derives from; 0 where it does not. */
+export function sourceSequence(message: StreamMessage): number {
+  return Number(message.header("Nats-Stream-Source")?.split(" ")[1] ?? 0);
+}
+
 /** Options of {@linkcode readStream}. */
 export interface ReadOptions {
   readonly subjects: readonly string[];

@@ -57,6 +57,8 @@ export const upLog = (node: string, command: string): string => subject("up", no
 export const upAgentLog = (node: string): string => subject("up", node, "log");
 /** `xtask.up.{node}.events.{type}` */
 export const upEvent = (node: string, type: string): string => subject("up", node, "events", type);
+/** `xtask.up.*.events.*` */
+export const UP_EVENTS = subject("up", "*", "events", "*");
 /** `xtask.up.{node}.alerts.{severity}` */
 export const upAlert = (node: string, severity: string): string => subject("up", node, "alerts", severity);
 /** `xtask.up.{node}.metrics` */

@@ -5,11 +5,20 @@ import { publishBatch } from "../../lib/nats/batch.ts";
 import { openBucket } from "../../lib/nats/bucket.ts";
 import type { Bus } from "../../lib/nats/bus.ts";
 import { ensureOwnStreams, outState, purgeOut, readOut } from "../../lib/nats/own_streams.ts";
-import { ensureStreams, lastOf, lastSequence, readStream, STREAM } from "../../lib/nats/streams.ts";
+import { ensureStreams, lastOf, lastSequence, readStream, sourceSequence, STREAM } from "../../lib/nats/streams.ts";
 import { publishStored } from "../../lib/nats/uplink.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import type { Result } from "../../lib/protocol/run.ts";
-import { outOf, resultSubject, storedResult, upEvent, upMark, upResult } from "../../lib/protocol/subjects.ts";
+import {
+  outOf,
+  resultSubject,
+  storedResult,
+  UP_EVENTS,
+  upAlert,
+  upEvent,
+  upMark,
+  upResult,
+} from "../../lib/protocol/subjects.ts";
 import * as v from "valibot";
 
 /** A journal that can be killed and opened again. */
@@ -97,6 +106,8 @@ export async function serverContract(bus: Bus): Promise<void> {
   assert.equal(await put(upResult("n1", "c1"), "one", "id.1"), 1, "a repeat is the same message");
   assert.equal(await put(upEvent("n1", "x"), "two", "id.2"), 2);
   assert.equal(await lastSequence(bus, STREAM.up), 2);
+  assert.equal((await lastOf(bus, STREAM.up, UP_EVENTS))?.sequence, 2);
+  assert.equal(await lastOf(bus, STREAM.up, upAlert("*", "*")), undefined);
 
   // Batches: whole or not at all, each behind the one that it names.
   const mark = upMark("n1", "s1");
@@ -112,17 +123,19 @@ export async function serverContract(bus: Bus): Promise<void> {
   assert.equal(await lastSequence(bus, STREAM.up), 7);
 
   // Reading: from the beginning, and on as it comes.
-  const results: string[] = [];
+  const [results, sources]: [string[], number[]] = [[], []];
   const stop = new AbortController();
   let asked = false;
   for await (
-    const { subject, data, pending, header } of readStream(bus, STREAM.results, {
+    const message of readStream(bus, STREAM.results, {
       subjects: [storedResult("*", "*")],
       from: "first",
       follow: true,
       signal: stop.signal,
     })
   ) {
+    const { subject, data, pending, header } = message;
+    sources.push(sourceSequence(message));
     results.push(`${subject} ${text(data)} ${header("H") ?? ""}`.trim());
     if (results.length === 5) stop.abort();
     else if (pending === 0 && !asked) {
@@ -131,6 +144,7 @@ export async function serverContract(bus: Bus): Promise<void> {
       await put(upResult("n2", "c5"), "five");
     }
   }
+  assert.deepEqual(sources, [1, 4, 5, 7, 8]);
   assert.deepEqual(results, [
     `${storedResult("c1", "n1")} one one`,
     `${storedResult("c2", "n1")} c2`,

@@ -283,7 +283,8 @@ export class JetStream {
         const made = stream.derivedSubject(from.config.name, subject);
         if (made === undefined) continue;
         const { "Nats-Msg-Id": _, ...kept } = headers;
-        this.#add(stream, [{ subject: made, headers: kept, data }]);
+        const source = `${from.config.name} ${sequence} > > ${subject}`;
+        this.#add(stream, [{ subject: made, headers: { ...kept, "Nats-Stream-Source": source }, data }]);
       }
     }
   }

@@ -113,6 +113,7 @@ export class Stream {
   }
 
   lastOf(subject: string): Stored | undefined {
+    if (/[*>]/.test(subject)) return this.lastOfEach([subject]).at(-1);
     const sequence = this.#bySubject.get(subject)?.at(-1);
     return sequence === undefined ? undefined : this.messages.get(sequence);
   }
