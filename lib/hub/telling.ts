@@ -91,6 +91,10 @@ export function openTeller(
         continue;
       }
       try {
+        // The link may have gone down under what came while others were on their way.
+        if (!bus.up) {
+          for (const { tried } of waiting) tried();
+        }
         await bus.whenUp(signal);
         await storeSome();
         troubled = false;

@@ -60,8 +60,23 @@ Deno.test("what happens while the hub's server is away is told when it is back: 
   const expected = [...events, joined("n3")].map(wordOf);
   await until("the last of them", async () => (await hub.stored()).length >= expected.length);
   assert.deepEqual(await hub.stored(), expected);
+  await until("the alert", async () => (await hub.alerts()).length >= 1);
   assert.deepEqual(await hub.alerts(), ["Its disk is full"], "an alert is in a stream of its own, too");
   assert.ok(hub.logged.length <= 1, "that they wait is told once");
+});
+
+// Only a process that can be stopped is sure to have stored none of it when it dies.
+const UNIX = { ignore: Deno.build.os === "windows" };
+Deno.test("whoever tells while others are on their way goes on when the link is lost under them", UNIX, async () => {
+  await using hub = await ground();
+  Deno.kill(hub.server.pid, "SIGSTOP");
+  // More than are on their way at once.
+  const told = Array.from({ length: 100 }, (_, number) => hub.teller.tell(joined(`n${number}`)));
+  let tried = 0;
+  for (const one of told) void one.tried.then(() => tried++);
+  await hub.server.kill();
+  await until("all of them to be tried", () => tried === told.length);
+  assert.ok(hub.teller.waits);
 });
 
 Deno.test("of more than can wait the oldest is given up, and said not to be told", async () => {
@@ -74,8 +89,8 @@ Deno.test("of more than can wait the oldest is given up, and said not to be told
 
 Deno.test("what is told last is stored though the hub stops", async () => {
   await using hub = await ground();
-  for (let number = 0; number < 200; number++) void hub.teller.tell(joined(`n${number}`));
+  for (let number = 0; number < 100; number++) void hub.teller.tell(joined(`n${number}`));
   await hub.teller[Symbol.asyncDispose]();
-  await until("all of them", async () => (await hub.stored()).length === 200);
+  await until("all of them", async () => (await hub.stored()).length === 100);
   await hub.teller[Symbol.asyncDispose]();
 });
