@@ -136,10 +136,10 @@ unwatch() {
   watcher=
 }
 read -r mark || exit 0
-echo ready
-exec >/dev/null 2>&1
 since $$
 self=$started
+echo ready
+exec >/dev/null 2>&1
 while read -r word first rest; do
   case $word in
     +) forget "$first"; since "$first"; groups="$groups$first:$rest:$started " ;;

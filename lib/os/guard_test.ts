@@ -13,7 +13,7 @@ async function lives(pid: number): Promise<boolean> {
   return state !== "" && !state.startsWith("Z");
 }
 
-const gone = (pid: number) => until(`process ${pid} to be gone`, async () => !await lives(pid));
+const gone = (pid: number) => until(`process ${pid} to be gone`, async () => !await lives(pid), { timeoutMs: 60_000 });
 
 interface Guarded extends AsyncDisposable {
   readonly child: Deno.ChildProcess;
@@ -263,7 +263,7 @@ Deno.test(
     await using run = guarded(`
     const told = start(["sh", "-c", ${JSON.stringify(FAMILY)}], ${MARKED("n1.a")});
     await guard.began(told, "n1.a");
-    const bounds = [{ run: "n1.a", askMs: 500, killMs: 1_000 }, { run: "n1.b", askMs: 500, killMs: 1_000 }];
+    const bounds = ["n1.a", "n1.b"].map((run) => ({ run, askMs: 3_000, killMs: 4_000 }));
     await guard.bound(bounds);
     // Begun when the time runs already; known by its group alone; deaf.
     const wiped = start(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]);
@@ -291,11 +291,11 @@ Deno.test("runs go on for as long as that is told anew, and where they have no b
     const two = start(["sleep", "300"], ${MARKED("n1.b")});
     await Promise.all([guard.began(one, "n1.a"), guard.began(two, "n1.b")]);
     const begun = performance.now();
-    while (performance.now() - begun < 2_500) {
-      await guard.bound(["n1.a", "n1.b"].map((run) => ({ run, askMs: 1_000, killMs: 1_200 })));
+    while (performance.now() - begun < 4_500) {
+      await guard.bound(["n1.a", "n1.b"].map((run) => ({ run, askMs: 2_000, killMs: 2_400 })));
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    await guard.bound([{ run: "n1.b", askMs: 1_000, killMs: 1_200 }]);
+    await guard.bound([{ run: "n1.b", askMs: 5_000, killMs: 5_200 }]);
     say([guard.pid, one, two]);
   `);
   const [guard = 0, one = 0, two = 0] = await run.said<number[]>();
@@ -314,7 +314,7 @@ Deno.test(SUCCESSOR, LINUX, async () => {
     const { childrenOf } = await import(${JSON.stringify(import.meta.resolve("../../tests/faults/children.ts"))});
     const child = start(["sleep", "300"], ${MARKED("n1.a")});
     await guard.began(child, "n1.a");
-    await guard.bound([{ run: "n1.a", askMs: 900, killMs: 1_000 }]);
+    await guard.bound([{ run: "n1.a", askMs: 5_000, killMs: 5_100 }]);
     const first = guard.pid;
     let watchers = [];
     while (watchers.length === 0) {
