@@ -25,7 +25,7 @@ Deno.test("a moment beyond what a timer can count is waited for", async () => {
 
 Deno.test("disposing calls it off", async () => {
   let acted = false;
-  at(Date.now() + 5, Date.now, () => acted = true)[Symbol.dispose]();
+  at(5, () => 0, () => acted = true)[Symbol.dispose]();
   const { promise, resolve } = Promise.withResolvers<void>();
   using _later = at(Date.now() + 25, Date.now, resolve);
   await promise;

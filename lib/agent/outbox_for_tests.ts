@@ -136,8 +136,10 @@ export class Node implements AsyncDisposable {
     this.line.restore();
   }
 
-  flushed(): Promise<void> {
-    return this.outbox.flushed(AbortSignal.timeout(15_000));
+  async flushed(): Promise<void> {
+    const signal = AbortSignal.timeout(60_000);
+    await this.outbox.flushed(signal);
+    signal.throwIfAborted();
   }
 
   get arrived(): string[] {

@@ -18,7 +18,7 @@ Deno.test("while a connection may not send nothing goes out, not even what was p
   await listener.flush();
   await using bus = await openBus({ servers: server.url, maySend });
   bus.publish("said", "first");
-  await bus.flush();
+  await until("the first word", () => heard.includes("first"));
   may = false;
   assert.throws(() => bus.publish("said", "late"), /may not write/);
   await refused(bus.request("said", "asked"), "unavailable", /may not write/);

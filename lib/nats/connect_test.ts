@@ -15,7 +15,7 @@ Deno.test("where no server is the error says so", async () => {
 });
 
 Deno.test("a name that does not resolve is unavailable", async () => {
-  await assert.rejects(connect({ servers: "nats://no-such-host.invalid" }), { code: "unavailable" });
+  await assert.rejects(connect({ servers: "nats://no-such-host.invalid", timeoutMs: 60_000 }), { code: "unavailable" });
 });
 
 Deno.test("the second address is tried when nobody answers at the first", async () => {
@@ -196,7 +196,7 @@ Deno.test("answers come on the inbox prefix that was given", async () => {
   await using server = await startTestServer();
   await using connection = await connect({ servers: server.url, inboxPrefix: "_INBOX_ann" });
   connection.subscribe("whereto", { callback: (_error, message) => void message.respond(message.reply ?? "") });
-  const answer = await connection.request("whereto");
+  const answer = await connection.request("whereto", "", { timeout: 10_000 });
   assert.match(answer.string(), /^_INBOX_ann\./);
 });
 

@@ -3,6 +3,8 @@ import { startTestServer } from "../../tests/nats_server.ts";
 import { connect } from "./connect.ts";
 import { natsError } from "./error.ts";
 
+const WITHIN = { timeout: 10_000 };
+
 Deno.test("natsError puts what the client throws into xtask's words", async (t) => {
   await using server = await startTestServer({
     authorization: {
@@ -12,14 +14,14 @@ Deno.test("natsError puts what the client throws into xtask's words", async (t) 
   await using connection = await connect({ servers: `nats://ann:x@127.0.0.1:${server.port}` });
 
   await t.step("nobody answers", async () => {
-    await throws(connection.request("free"), "unavailable", /Nobody answers on free/);
+    await throws(connection.request("free", "", WITHIN), "unavailable", /Nobody answers on free/);
   });
   await t.step("an answer does not come in time", async () => {
     connection.subscribe("mute");
     await throws(connection.request("mute", "", { timeout: 50 }), "timeout", /time allowed/);
   });
   await t.step("a subject is forbidden", async () => {
-    await throws(connection.request("secret"), "forbidden", /may not publish to secret/);
+    await throws(connection.request("secret", "", WITHIN), "forbidden", /may not publish to secret/);
   });
   await t.step("a payload is too large", async () => {
     const payload = new Uint8Array((connection.info?.max_payload ?? 0) + 1);

@@ -104,7 +104,7 @@ Deno.test({ name: "TLS", ignore: !OPENSSL }, async (t) => {
 });
 
 function tlsServer({ server }: Pick<Certificates, "server">, more: Record<string, unknown> = {}): Promise<TestServer> {
-  return startTestServer({ tls: { cert_file: server.cert, key_file: server.key, ...more } });
+  return startTestServer({ tls: { cert_file: server.cert, key_file: server.key, timeout: 20, ...more } });
 }
 
 async function echoes(options: ConnectOptions, size: number): Promise<void> {
