@@ -125,16 +125,14 @@ export async function openBucket<T>(bus: Bus, options: BucketOptions<T>): Promis
 
 async function entriesOf<T>(bucket: KV, schema: Schema<T>): Promise<Map<string, T>> {
   const found = new Map<string, T>();
-  const { values } = await bucket.status();
-  if (values === 0) return found;
-  const watch = await bucket.watch({ ignoreDeletes: true });
-  for await (const entry of watch) {
+  // Of each key there is one value. A watch would not end where the last one is gone before it comes, or was deleted.
+  for await (const entry of await bucket.history()) {
+    if (entry.operation !== "PUT") continue;
     try {
       found.set(entry.key, parseJson(schema, entry.string(), "value"));
     } catch (error) {
       if (!(error instanceof XtaskError)) throw error;
     }
-    if (entry.delta === 0) break;
   }
   return found;
 }

@@ -37,6 +37,25 @@ Deno.test("a key is swapped only where nobody has written since, deleted or not"
   assert.ok(await bucket.swap("k", { text: "b" }, gone, ASK_MS) > gone);
 });
 
+Deno.test("all values are those that are there, whatever became of the others", async () => {
+  await using server = await startTestServer('jetstream { store_dir: "$DIR/store" }');
+  await using bus = await openBus({ servers: server.url });
+  const bucket = await openBucket(bus, { name: "b", schema, maxBytes: 1024 ** 2 });
+  assert.deepEqual(await bucket.entries(), new Map());
+  for (const key of ["a", "b", "c", "d"]) await bucket.put(key, { text: key });
+  await bucket.put("a", { text: "again" });
+  await (await new Kvm(bus.connection).open("b")).put("other", "of another version");
+  await bucket.delete("b");
+  const { revision } = await bucket.revised("c", ASK_MS);
+  await bucket.swap("c", undefined, revision, ASK_MS);
+  assert.deepEqual(await bucket.entries(), new Map([["d", { text: "d" }], ["a", { text: "again" }]]));
+  await (await jetstreamManager(bus.connection)).streams.purge("KV_b", { filter: "$KV.b.d" });
+  await bucket.put("e", { text: "e" });
+  await bucket.delete("a");
+  await bucket.delete("e");
+  assert.deepEqual(await bucket.entries(), new Map(), "none is left but the word that they are gone");
+});
+
 Deno.test("a full bucket lets the oldest go, or refuses the newest", async () => {
   await using server = await startTestServer('jetstream { store_dir: "$DIR/store" }');
   await using bus = await openBus({ servers: server.url });
