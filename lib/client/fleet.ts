@@ -103,7 +103,9 @@ export async function connectFleet(options: FleetOptions): Promise<Fleet> {
       try {
         return await listedNodes(hub, select, NodeRecord);
       } catch (error) {
-        if (XtaskError.from(error).code !== "unavailable") throw error;
+        const { code } = XtaskError.from(error);
+        // A hub that stands still is asked, and does not answer.
+        if (code !== "unavailable" && code !== "timeout") throw error;
         const found = await discover(bus, select);
         if (found.length > 0) return found;
         throw new XtaskError("unavailable", "The NATS server answers, but no hub does, and no node that is meant", {
