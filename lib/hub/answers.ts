@@ -47,6 +47,7 @@ export interface AnswersOptions {
   readonly now: () => number;
 }
 
+const INVITATION_MS = 5_000;
 const ById = v.strictObject({ id: CommandId });
 /** Input of `command.list`. */
 export const ListInput = v.strictObject({
@@ -170,7 +171,8 @@ async function find(id: string, { commands, records, now }: AnswersOptions): Pro
 async function join(message: Incoming, { keys, invites, fleet, leafPort, now }: AnswersOptions): Promise<void> {
   const id = lastToken(message.subject);
   const request = parseJson(JoinRequest, message.text(), "join request");
-  const invitation = await invites.get(id);
+  // Of the server that takes the writes: another one of a cluster may not have a new one yet.
+  const { value: invitation } = await invites.revised(id, INVITATION_MS);
   if (invitation === undefined || invitation.expiresAt <= now()) {
     throw new XtaskError("unauthenticated", "This invitation is unknown or has expired", {
       details: ["ask for a new one: xtask auth invite"],
