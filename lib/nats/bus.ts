@@ -160,13 +160,17 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds, maySend = () =>
     },
     subscribe(subject, handle) {
       const meant = subjectMatcher(subject);
-      const subscription = connection.subscribe(subject, {
-        callback: (error, message) => {
-          // An error here means that the subscription was refused; the connection's status says so as well.
-          if (error === null && meant(message.subject)) void answering(incoming(message), handle);
-        },
-      });
-      return { subject, [Symbol.dispose]: () => subscription.unsubscribe() };
+      try {
+        const subscription = connection.subscribe(subject, {
+          callback: (error, message) => {
+            // An error here means that the subscription was refused; the connection's status says so as well.
+            if (error === null && meant(message.subject)) void answering(incoming(message), handle);
+          },
+        });
+        return { subject, [Symbol.dispose]: () => subscription.unsubscribe() };
+      } catch (error) {
+        throw natsError(error);
+      }
     },
     async *gather(subject, payload, signal) {
       // A signal that fires meanwhile ends what follows as well.
@@ -174,20 +178,23 @@ function busOf(connection: NatsConnection, { inboxPrefix, creds, maySend = () =>
       const inbox = createInbox(inboxPrefix);
       // Those who answer see it; the next one is to have nothing in common with it.
       nuid.reset();
-      const subscription = connection.subscribe(inbox);
-      const stop = () => subscription.unsubscribe();
-      signal.addEventListener("abort", stop, { once: true });
-      if (signal.aborted) stop();
+      let stop = () => {};
       try {
+        const subscription = connection.subscribe(inbox);
+        stop = () => subscription.unsubscribe();
+        signal.addEventListener("abort", stop, { once: true });
+        if (signal.aborted) stop();
         connection.publish(subject, payload, { reply: inbox });
         for await (const message of subscription) {
           // Nobody is subscribed at all: an empty answer with status 503.
           if (message.headers?.code === 503) return;
           yield incoming(message);
         }
+      } catch (error) {
+        throw natsError(error);
       } finally {
         signal.removeEventListener("abort", stop);
-        subscription.unsubscribe();
+        stop();
       }
     },
     flush: () => connection.flush().catch((error) => Promise.reject(natsError(error))),
@@ -218,16 +225,24 @@ async function answering(message: Incoming, handle: (message: Incoming) => Promi
   try {
     await handle(message);
   } catch (thrown) {
-    respondError(message, XtaskError.from(thrown));
+    respondError(message, natsError(thrown));
   }
 }
+
+/** An error tells of what was asked, which may be as long as a message can be; its answer is to fit into one with headers. */
+const ERROR_CHARS_MAX = 4_096;
+const ERROR_DETAILS_MAX = 20;
+const cut = (text: string) => text.length > ERROR_CHARS_MAX ? `${text.slice(0, ERROR_CHARS_MAX)}…` : text;
 
 /** Answers with an error in the form of the NATS services protocol: headers, and a body for programs. */
 export function respondError(message: Incoming, error: XtaskError, body: Record<string, unknown> = {}): void {
   if (message.reply === undefined) return;
-  message.respond(JSON.stringify({ ...body, error: error.toWire() }), {
-    [HEADER.errorCode]: String(ERROR_CODES[error.code].http),
-    [HEADER.error]: error.message.replaceAll(/[\r\n]+/g, " "),
+  const { code } = error;
+  const details = error.details.slice(0, ERROR_DETAILS_MAX).map(cut);
+  const told = new XtaskError(code, cut(error.message), { details });
+  message.respond(JSON.stringify({ ...body, error: told.toWire() }), {
+    [HEADER.errorCode]: String(ERROR_CODES[code].http),
+    [HEADER.error]: told.message.replaceAll(/[\r\n]+/g, " "),
   });
 }
 

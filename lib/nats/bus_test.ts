@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { refused } from "../../tests/asking.ts";
 import { startTestServer } from "../../tests/nats_server.ts";
 import { until } from "../../tests/until.ts";
+import { XtaskError } from "../protocol/error.ts";
 import { openBus } from "./bus.ts";
 import { wasNotTaken } from "./error.ts";
 
@@ -81,4 +82,30 @@ Deno.test("a connection whose link is lost while it hands over its last word is 
   await server.kill();
   await closing;
   assert.ok(bus.connection.isClosed());
+});
+
+Deno.test("what an error tells fits into its answer, and an answer that fits into none is an error", async () => {
+  await using server = await startTestServer();
+  await using bus = await openBus({ servers: server.url });
+  const long = "\u0000".repeat(1024 * 1024);
+  using _refuses = bus.subscribe("refuses", () => {
+    throw new XtaskError("conflict", `No ${long}`, { details: Array.from({ length: 50 }, () => long) });
+  });
+  using _tellsAll = bus.subscribe("tells.all", (message) => message.respond(`${long}.`));
+  const { details } = await refused(bus.request("refuses", ""), "conflict", /^No /);
+  assert.equal(details.length, 20);
+  await refused(bus.request("tells.all", ""), "invalid", /max_payload/);
+});
+
+Deno.test("once a connection is closed everything that is wanted of it is unavailable", async () => {
+  await using server = await startTestServer();
+  const bus = await openBus({ servers: server.url });
+  await bus[Symbol.asyncDispose]();
+  const gathered = bus.gather("sum", "", AbortSignal.timeout(5_000))[Symbol.asyncIterator]();
+  await refused(gathered.next(), "unavailable");
+  await refused(Promise.try(() => bus.subscribe("said", () => {})), "unavailable");
+  await refused(Promise.try(() => bus.publish("said", "")), "unavailable");
+  await refused(bus.request("sum", ""), "unavailable");
+  await refused(bus.flush(), "unavailable");
+  await refused(bus.rttMs(), "unavailable");
 });

@@ -80,6 +80,9 @@ Deno.test("what cannot be meant is refused, and the node goes on", async (t) => 
     const large = JSON.stringify({ args: ["hello", "x".repeat(600_000)] });
     await refused(admin.request(run, large), "invalid", new RegExp(`at most ${INPUT_BYTES_MAX}`));
     await refused(admin.request(broadcastSubject("task", "run"), large), "invalid");
+    // Its error names what is too much, and is no longer than an answer may be.
+    const named = JSON.stringify({ ["x".repeat(1_000_000)]: 1 });
+    await refused(admin.request(hubSubject("node", "list"), named), "invalid");
     const huge = JSON.stringify({ args: ["x".repeat(10_000_000)] });
     await refused(admin.request(run, huge), "invalid", /payload/i);
     assert.equal(ended(await ask(admin, "n1", "task.run", { args: ["hello"] })).state, "succeeded", "still connected");
