@@ -115,7 +115,7 @@ async function serves(file: string, port: number): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return "";
     throw error;
   });
-  if (!text.includes(`://127.0.0.1:${port}`)) return false;
+  if (!text.includes(`://127.0.0.1:${port}"`)) return false;
   try {
     (await Deno.connect({ hostname: "127.0.0.1", port })).close();
     return true;
