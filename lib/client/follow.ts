@@ -50,6 +50,8 @@ const ASK_MS = 3_000;
 const ENDED_MS = 200;
 /** After a result its last output is on its way: it left the node first. This long without any, and the result stands. */
 export const LAST_OUTPUT_MS = 3_000;
+/** A result that its node told itself may have to be handed over yet, behind the output: it is waited for this long. */
+const HANDING_OVER_MS = 60_000;
 
 /**
  * See {@linkcode FollowEvent}. Ends when every run has ended and its output has come, or the signal fires.
@@ -111,9 +113,11 @@ export async function* follow(
     if (standing.told) return;
     // Output of a run whose node died with it has no end mark and will not come.
     void (async () => {
+      const heardAt = performance.now();
       for (let before = -1; before !== standing.bytes && !within.aborted;) {
-        // While the reader is late nothing more is read.
-        before = unread > 0 ? -1 : standing.bytes;
+        // While the reader is late nothing more is read, and output that the hub does not have yet cannot be.
+        const handedOver = performance.now() - heardAt > HANDING_OVER_MS || await isStored(bus, result);
+        before = unread > 0 || !handedOver ? -1 : standing.bytes;
         await pause(LAST_OUTPUT_MS, within);
         await bus.whenUp(within).catch(() => {});
       }
@@ -155,6 +159,17 @@ export async function* follow(
     signal?.removeEventListener("abort", abandon);
     stop.abort();
     await Promise.all([reading, asking, watching]);
+  }
+}
+
+/** Whether a result stands where everybody reads it. */
+async function isStored(bus: Bus, { id, node, attempt }: Result): Promise<boolean> {
+  try {
+    const stored = await lastOf(bus, STREAM.results, storedResult(id, node));
+    return stored !== undefined && parseJson(Result, stored.text, "result").attempt >= attempt;
+  } catch {
+    // The hub is away, or its stream: it is asked again.
+    return false;
   }
 }
 

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { openKeyring } from "../../lib/auth/keyring.ts";
 import { follow, type FollowEvent, LAST_OUTPUT_MS } from "../../lib/client/follow.ts";
 import { readStream, STREAM } from "../../lib/nats/streams.ts";
 import { pause } from "../../lib/os/pause.ts";
@@ -112,6 +114,37 @@ Deno.test("output arrives as it was written", async (t) => {
     const bytes = events.flatMap((event) => event.type === "log" ? event.pieces.map(({ bytes }) => bytes.length) : []);
     assert.equal(bytes.reduce((sum, length) => sum + length, 0), 4 + 1_000_000);
     assert.deepEqual(events.filter(({ type }) => type === "gap"), []);
+    assert.equal(events.at(-1)?.type, "result");
+  });
+
+  await t.step("what the hub does not have yet is not lost, though the node has told its result", async () => {
+    const { projects: [keyring] } = await openKeyring(`${fleet.folder}/hub/hub/keys.json`, []);
+    const { streams } = await jetstreamManager((await fleet.connect(keyring.hubCreds())).connection);
+    const derived = [STREAM.logs, STREAM.results];
+    const sources = await Promise.all(derived.map(async (name) => (await streams.info(name)).config.sources ?? []));
+    await Deno.remove(`${fleet.node("n1").dir}/much`);
+    const id = newCommandId();
+    ongoing(await ask(admin, "n1", "task.run", { args: ["much"] }, { id, waitMs: 0 }));
+    const events: FollowEvent[] = [];
+    let caughtUp: Promise<void> | undefined;
+    for await (const event of follow(admin, id, ["n1"])) {
+      events.push(event);
+      if (events.length > 1) continue;
+      // As where they lag behind the one that nodes write to.
+      for (const name of derived) await streams.update(name, { sources: [] });
+      await Deno.writeTextFile(`${fleet.node("n1").dir}/much`, "");
+      await resultOf(admin, "n1", id);
+      // Time is what is tested: the node is asked for its result, and that long after it there is still no output.
+      caughtUp = pause(LAST_OUTPUT_MS * 2.2).then(async () => {
+        for (const [at, name] of derived.entries()) {
+          await streams.update(name, { subjects: [], sources: sources[at] ?? [] });
+        }
+      });
+    }
+    await caughtUp;
+    const bytes = events.flatMap((event) => event.type === "log" ? event.pieces.map(({ bytes }) => bytes.length) : []);
+    assert.deepEqual(events.filter(({ type }) => type === "gap"), []);
+    assert.equal(bytes.reduce((sum, length) => sum + length, 0), 4 + 1_000_000);
     assert.equal(events.at(-1)?.type, "result");
   });
 
