@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { startTestServer } from "../../tests/nats_server.ts";
+import { replaced } from "../../tests/replaced.ts";
 import { until } from "../../tests/until.ts";
 import { openBus } from "./bus.ts";
 import { type From, readStream } from "./streams.ts";
@@ -42,3 +43,36 @@ for (const from of ["first", "new", { sequence: 3 }] satisfies From[]) {
     assert.deepEqual(read, [...expected, ...more]);
   });
 }
+
+Deno.test("a reader that is no longer wanted ends, also while its server is away", async () => {
+  await using server = await startTestServer({ jetstream: { store_dir: "$DIR/store", sync_interval: "always" } });
+  await using bus = await openBus({ servers: server.url });
+  const { streams } = await jetstreamManager(bus.connection);
+  await streams.add({ name: "S", subjects: ["s.>"] });
+  const stop = new AbortController();
+  const reading = (async () => {
+    for await (const _ of readStream(bus, "S", { subjects: ["s.>"], from: "new", follow: true, signal: stop.signal }));
+  })();
+  await until("its consumer", async () => (await streams.info("S")).state.consumer_count === 1);
+  await server.kill("SIGKILL");
+  await until("the loss to be noticed", () => !bus.up);
+  stop.abort();
+  await reading;
+});
+
+Deno.test("reading what is there ends, also where it goes before it comes", async () => {
+  await using server = await startTestServer({ jetstream: { store_dir: "$DIR/store" } });
+  await using bus = await openBus({ servers: server.url });
+  const { streams } = await jetstreamManager(bus.connection);
+  await streams.add({ name: "S", subjects: ["s.>"] });
+  await publishStored(bus, { subject: "s.a", headers: {}, payload: new Uint8Array(1) });
+  const connection = replaced(bus.connection, "request", async (subject, ...more) => {
+    const answer = await bus.connection.request(subject, ...more);
+    if (subject.startsWith("$JS.API.CONSUMER.CREATE")) await streams.purge("S");
+    return answer;
+  });
+  const read: unknown[] = [];
+  const emptied = replaced(bus, "connection", connection);
+  for await (const message of readStream(emptied, "S", { subjects: ["s.>"], from: "first" })) read.push(message);
+  assert.deepEqual(read, []);
+});

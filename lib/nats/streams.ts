@@ -207,6 +207,8 @@ export async function* readStream(bus: Bus, stream: string, options: ReadOptions
     signal?.addEventListener("abort", stop, { once: true });
     if (signal?.aborted) stop();
     const read = new AbortController();
+    // What was to come, and went meanwhile, never comes: a server that says nothing else has nothing more.
+    if (!follow) void untilIdle(messages).then(stop);
     let lost = false;
     void (async () => {
       for await (const _down of bus.changes(read.signal)) {
@@ -220,6 +222,8 @@ export async function* readStream(bus: Bus, stream: string, options: ReadOptions
         yield streamMessage(message);
         if (!follow && message.info.pending === 0) return;
       }
+    } catch (error) {
+      throw natsError(error);
     } finally {
       read.abort();
       signal?.removeEventListener("abort", stop);
@@ -230,8 +234,15 @@ export async function* readStream(bus: Bus, stream: string, options: ReadOptions
     }
     if (!lost) return;
     // The library takes up a consumer of its own again, but may then wait for what nobody was asked for, for ten seconds.
-    await bus.whenUp(signal ?? new AbortController().signal);
+    await bus.whenUp(signal ?? new AbortController().signal).catch((error) => {
+      if (!signal?.aborted) throw error;
+    });
   }
+}
+
+/** Resolves when the server has said that it is there and has nothing to deliver, or reading has ended. */
+async function untilIdle(messages: ConsumerMessages): Promise<void> {
+  for await (const { type } of messages.status()) if (type === "heartbeat") return;
 }
 
 /** A consumer and what it delivers; undefined where only what is there is wanted, and nothing is. */

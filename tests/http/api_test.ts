@@ -8,6 +8,7 @@ import { openSessions } from "../../lib/http/session.ts";
 import { lastSequence, STREAM } from "../../lib/nats/streams.ts";
 import { upEvent } from "../../lib/protocol/subjects.ts";
 import { startFleet, type TestFleet } from "../fleet.ts";
+import { replaced } from "../replaced.ts";
 import { until } from "../until.ts";
 
 const headersOf = ({ up }: TestFleet) => ({ authorization: `Bearer ${up.token}`, "content-type": "application/json" });
@@ -34,17 +35,6 @@ async function readEvents(fleet: TestFleet, query: string, count: number, more: 
   }
   stop.abort();
   return events.slice(0, count);
-}
-
-/** The same but for one of its members. */
-function replaced<T extends object, K extends keyof T>(whole: T, name: K, by: T[K]): T {
-  return new Proxy(whole, {
-    get(target, key) {
-      if (key === name) return by;
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
 }
 
 Deno.test("events are read from any of them on, each once and in order", async () => {
