@@ -34,7 +34,9 @@ export type EndProcesses = (owned: Owned, options?: EndOptions) => Promise<numbe
 /** Between two looks at whether they are gone. */
 const POLL_MS = 20;
 /** Looks at a process without an environment before it is taken for one that has none. */
-const LOOKS = 4;
+const LOOKS = 10;
+/** Listings of all processes in one look, each for those that are new since. */
+const LISTINGS_MAX = 100;
 /** SIGKILL cannot be refused; a process in an uninterruptible wait can still take its time, and is then given up. */
 const KILL_WAIT_MS = 2_000;
 
@@ -142,28 +144,46 @@ export function sendSignal(pid: number, signal: "SIGTERM" | "SIGKILL" | 0): bool
 function fromProc(groups: ReadonlySet<number>, mark: string | undefined): Seen {
   const alive: number[] = [];
   const bare: string[] = [];
-  for (const { name } of Deno.readDirSync("/proc")) {
-    const pid = Number(name);
-    if (!Number.isInteger(pid)) continue;
-    try {
-      // "pid (comm) state ppid pgrp …": comm may hold anything, so read from its closing parenthesis on.
-      const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      const [state, , group] = fields;
-      if (state === "Z" || state === "X") continue;
-      const environment = mark === undefined ? undefined : Deno.readTextFileSync(`/proc/${pid}/environ`);
-      // The kernel's own have no memory, and never an environment.
-      const [start, memory] = fields.slice(19);
-      if (environment?.split("\0").includes(`${MARK}=${mark}`) || groups.has(Number(group))) alive.push(pid);
-      else if (environment === "" && memory !== "0") bare.push(`${pid} ${start}`);
-    } catch (error) {
-      // It ended between the listing and the look, or it is another user's and so not ours to end.
-      if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied || isGone(error))) {
-        throw error;
-      }
+  const listed = new Set<string>();
+  // One that was listed may have started another, and ended before it was looked at.
+  for (let listing = 0; alive.length === 0 && listing < LISTINGS_MAX; listing++) {
+    const known = listed.size;
+    for (const { name } of Deno.readDirSync("/proc")) {
+      if (!/^\d+$/.test(name) || listed.has(name)) continue;
+      listed.add(name);
+      const seen = lookAt(name, mark);
+      if (seen === undefined) continue;
+      if (seen.marked || groups.has(seen.group)) alive.push(Number(name));
+      else if (seen.bare) bare.push(`${name} ${seen.start}`);
     }
+    if (listed.size === known) break;
   }
   return { alive, bare };
+}
+
+/** What `/proc` tells of a living process; undefined where it does not live, or is another user's and so not ours to end. */
+function lookAt(pid: string, mark: string | undefined) {
+  try {
+    // "pid (comm) state ppid pgrp …": comm may hold anything, so read from its closing parenthesis on.
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const [state, , group] = fields;
+    if (state === "Z" || state === "X") return undefined;
+    const [start, memory] = fields.slice(19);
+    const environment = mark === undefined ? undefined : Deno.readTextFileSync(`/proc/${pid}/environ`);
+    return {
+      group: Number(group),
+      start,
+      marked: environment?.split("\0").includes(`${MARK}=${mark}`) === true,
+      // The kernel's own have no memory, and never an environment.
+      bare: environment === "" && memory !== "0",
+    };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied || isGone(error)) {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 /** Reading a file of a process that is just ending, or of the kernel's own, fails with ESRCH, for which Deno has no class. */
