@@ -5,6 +5,7 @@ import type { ProjectKeys } from "../auth/keyring.ts";
 import type { Bucket } from "../nats/bucket.ts";
 import type { Bus, Incoming } from "../nats/bus.ts";
 import { cancelOn } from "../nats/cancel.ts";
+import { lastOf, STREAM } from "../nats/streams.ts";
 import { type By, byOf } from "../protocol/by.ts";
 import { XtaskError } from "../protocol/error.ts";
 import type { Health, HubProcess } from "../protocol/health.ts";
@@ -16,7 +17,7 @@ import { parseJson } from "../protocol/parse.ts";
 import { QueueInput } from "../protocol/queue.ts";
 import type { CommandRecord } from "../protocol/run.ts";
 import { parseSelector } from "../protocol/selector.ts";
-import { HUB_ANY, JOIN_ANY, lastToken } from "../protocol/subjects.ts";
+import { HUB_ANY, JOIN_ANY, lastToken, UP_EVENTS } from "../protocol/subjects.ts";
 import { isTerminal, STATES } from "../protocol/state.ts";
 import { timeOfUlid } from "../protocol/ulid.ts";
 import { VERSION } from "../protocol/version.ts";
@@ -96,7 +97,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     const { id } = parseJson(ById, text, "input of command.cancel");
     const placed = await options.placements.cancel(id);
     if (placed !== undefined) return { id, outcomes: placed };
-    const { runs, move } = await find(id, options);
+    const { runs, move } = await find(id, options, { everywhere: true });
     // It has ended, or it would be placed somewhere; what is stale is nobody's wish any more.
     if (move !== undefined) return { id, outcomes: { [move.node ?? HUB_AUTHOR]: "already_done" } };
     const outcomes = await Promise.all(
@@ -155,14 +156,24 @@ export function answerHub(options: AnswersOptions): Disposable {
   };
 }
 
-/** A node answers whoever asks it before its word of that is here. So a command that may have just been asked is waited for. */
+/** A node answers whoever asks it before its word of that is here. So what may have just been asked is waited for. */
 const JUST_ASKED_MS = 60_000;
-const HEARD_MS = 2_000;
+const HEARD_MS = 3_000;
 
-async function find(id: string, { commands, records, now }: AnswersOptions): Promise<CommandRecord> {
+/** @param everywhere Waits for what other nodes have told by now as well */
+async function find(
+  id: string,
+  { bus, commands, records, now }: AnswersOptions,
+  { everywhere = false } = {},
+): Promise<CommandRecord> {
   const justAsked = Math.abs(now() - timeOfUlid(id)) < JUST_ASKED_MS;
+  const late = AbortSignal.timeout(HEARD_MS);
+  if (justAsked && everywhere) {
+    const told = await lastOf(bus, STREAM.up, UP_EVENTS).catch(() => undefined);
+    if (told !== undefined) await commands.caughtUpWith(told.sequence, late);
+  }
   const record = commands.get(id) ?? await records.get(id) ??
-    (justAsked ? await commands.heard(id, AbortSignal.timeout(HEARD_MS)) : undefined);
+    (justAsked ? await commands.heard(id, late) : undefined);
   if (record !== undefined) return record;
   throw new XtaskError("not_found", `The hub knows no command ${id}`, { details: ["see: xtask commands"] });
 }

@@ -27,6 +27,9 @@ export class Commands {
   readonly #changed = new Map<string, CommandRecord>();
   /** By id, those who wait for the first word of a command. */
   readonly #awaited = new Map<string, Set<(record: CommandRecord) => void>>();
+  /** Those who wait for what has been told. */
+  readonly #behind = new Set<() => void>();
+  #derived = 0;
   /** Sequence of the last event that is in the records. */
   applied = 0;
 
@@ -81,6 +84,25 @@ export class Commands {
     waiting.delete(resolve);
     if (waiting.size === 0) this.#awaited.delete(id);
     return record;
+  }
+
+  /** An event was read, whatever became of it. `derived` is its sequence in the stream that nodes write to. */
+  passed(derived: number): void {
+    this.#derived = Math.max(this.#derived, derived);
+    for (const look of this.#behind) look();
+  }
+
+  /** Resolves when an event of the stream that nodes write to has been read, and all before it, or the signal fires. */
+  async caughtUpWith(derived: number, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = () => {
+      if (this.#derived >= derived || signal.aborted) resolve();
+    };
+    this.#behind.add(look);
+    signal.addEventListener("abort", look, { once: true });
+    look();
+    await promise;
+    this.#behind.delete(look);
   }
 
   /** Newest first. Ids sort by time. */

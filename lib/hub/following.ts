@@ -90,7 +90,9 @@ export async function follow(
           log("warn", `event ${message.sequence}: ${(error as Error).message}`);
         }
         from = message.sequence + 1;
-        if (message.pending === 0) atItsEnd(sourceSequence(message));
+        const derived = sourceSequence(message);
+        commands.passed(derived);
+        if (message.pending === 0) atItsEnd(derived);
       }
     } catch (error) {
       if (!signal.aborted) log("warn", `events are not followed just now: ${(error as Error).message}`);

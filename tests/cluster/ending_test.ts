@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { jetstreamManager } from "@nats-io/jetstream";
 import * as v from "valibot";
+import { STREAM } from "../../lib/nats/streams.ts";
 import { markOf, survivors } from "../../lib/os/processes.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import { parseJson } from "../../lib/protocol/parse.ts";
@@ -119,6 +121,26 @@ Deno.test("a run that is cancelled leaves nothing behind", async (t) => {
     assert.deepEqual(parseJson(Outcomes, (await askHub()).text(), "outcomes").outcomes, { n1: "cancelled" });
     assert.deepEqual(parseJson(Outcomes, (await askHub()).text(), "outcomes").outcomes, { n1: "already_done" });
   });
+});
+
+Deno.test("a command is cancelled on each node that took it, though the hub has heard of one only", async () => {
+  await using fleet = await startFleet({ nodes: ["n1", "n2"], taskfile: GATED });
+  const { admin } = fleet;
+  const id = newCommandId();
+  ongoing(await ask(admin, "n1", "task.run", gate, { id, waitMs: 0 }));
+  await until("the hub to know it", () => fleet.up.hub.commands.get(id)?.runs.n1?.state === "running");
+  const { streams } = await jetstreamManager(admin.connection);
+  const { config } = await streams.info(STREAM.events);
+  await streams.update(STREAM.events, { ...config, sources: [] });
+  ongoing(await ask(admin, "n2", "task.run", gate, { id, waitMs: 0 }));
+  await until("its word to be stored", async () => {
+    const told = await streams.getMessage(STREAM.up, { last_by_subj: upEvent("n2", "command_accepted") });
+    return told !== null;
+  });
+  const cancelled = admin.request(hubSubject("command", "cancel"), JSON.stringify({ id }), { timeoutMs: 20_000 });
+  await admin.flush();
+  await streams.update(STREAM.events, config);
+  assert.deepEqual(JSON.parse((await cancelled).text()).outcomes, { n1: "cancelled", n2: "cancelled" });
 });
 
 Deno.test("the hub's records of commands follow their events", async () => {
