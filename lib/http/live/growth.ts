@@ -41,6 +41,8 @@ function grown(log: RunLog, state: string, from: number | undefined): Promise<Ui
   let bytes = events.get(key);
   if (bytes === undefined) {
     events.set(key, bytes = eventOf(log, state, from));
+    // What could not be read now may be readable when it is asked for again.
+    bytes.catch(() => events.delete(key));
     const [oldest] = events.keys();
     if (events.size > SHARED_MAX && oldest !== undefined) events.delete(oldest);
   }

@@ -6,6 +6,9 @@ import { FRAME_MS, TAB_BEAT_MS, TAB_BYTES_MAX } from "../../protocol/limits.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
+/** What could not be told is tried again after this long. */
+const AGAIN_MS = 2_000;
+
 /** Options of {@linkcode pushStream}. */
 export interface PushOptions {
   /** What there is to tell since it was asked last; nothing where that is the same. */
@@ -44,24 +47,29 @@ export function pushStream(options: PushOptions): ReadableStream<Bytes> {
   const send = async (controller: ReadableStreamDefaultController<Bytes>) => {
     if (making || ended || !dirty || (controller.desiredSize ?? 0) <= 0) return;
     [making, dirty] = [true, false];
+    let waitMs: number | undefined;
     try {
       const bytes = await next();
       // A copy: what many are sent must not go with the stream of one.
       if (bytes !== undefined && bytes.length > 0 && !ended) controller.enqueue(bytes.slice());
     } catch (error) {
+      [dirty, waitMs] = [true, AGAIN_MS];
       onTrouble(error);
     } finally {
       making = false;
       // What changed meanwhile has not been told yet.
-      if (dirty && !ended) soon(controller);
+      if (dirty && !ended) soon(controller, waitMs);
     }
   };
-  const soon = (controller: ReadableStreamDefaultController<Bytes>) => {
-    // All at the same moments, so that they are told of the same states.
+  // All at the same moments, so that they are told of the same states.
+  const soon = (
+    controller: ReadableStreamDefaultController<Bytes>,
+    waitMs = FRAME_MS - performance.now() % FRAME_MS,
+  ) => {
     timer ??= setTimeout(() => {
       timer = undefined;
       void send(controller);
-    }, FRAME_MS - performance.now() % FRAME_MS);
+    }, waitMs);
   };
   return new ReadableStream<Bytes>({
     async start(controller) {

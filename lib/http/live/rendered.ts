@@ -41,7 +41,10 @@ export function createRendered(model: { readonly version: number }): Rendered {
       if (known?.version === version) return known.frames;
       const frames = Promise.resolve().then(make);
       kept.delete(key);
-      kept.set(key, { version, frames });
+      const mine = { version, frames };
+      kept.set(key, mine);
+      // What could not be made now may be when it is asked for again.
+      frames.catch(() => kept.get(key) === mine && kept.delete(key));
       const [oldest] = kept.keys();
       if (kept.size > KEPT_MAX && oldest !== undefined) kept.delete(oldest);
       return frames;

@@ -16,6 +16,11 @@ Deno.test("frames are made once for each state and view, however many look at th
   model.version++;
   assert.notEqual(await rendered.of("/", make), all[0]);
   await assert.rejects(rendered.of("/nodes/x", () => Promise.reject(new Error("gone"))), /gone/);
+  assert.equal(
+    (await rendered.of("/nodes/x", make)).length,
+    1,
+    "what could not be made is made when it is asked for again",
+  );
   for (let other = 0; other < 100; other++) await rendered.of(`/${other}`, make);
   const before = made;
   await rendered.of("/", make);

@@ -86,17 +86,20 @@ Deno.test("what a tab does not take is not added to; when it takes again it gets
   await cancel();
 });
 
-Deno.test("a frame that cannot be made is told, and the stream goes on", async () => {
+Deno.test("a frame that cannot be made is told, and made again later though nothing changes", async () => {
   const one = tab("first");
   const { next, cancel } = reading(one.stream);
   await next();
+  let away = true;
   one.showing(() => {
-    throw new Error("no such node");
+    if (away) throw new Error("the hub is away");
+    return [{ id: "x", parts: [], html: '<p id="x">again</p>' }];
   });
   await until("the trouble to be told", () => one.seen.troubles.length === 1);
-  one.showing(() => [{ id: "x", parts: [], html: '<p id="x">again</p>' }]);
+  away = false;
   assert.match(await next() ?? "", /again/);
   await cancel();
+  assert.equal(one.seen.troubles.length, 1);
 });
 
 Deno.test("a stream ends with its session, once, also one that never began", async () => {
