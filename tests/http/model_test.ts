@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { connectFleet, type Fleet } from "../../lib/client/fleet.ts";
 import { openModel } from "../../lib/http/live/model.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
-import { upEvent } from "../../lib/protocol/subjects.ts";
+import { upAgentLog, upEvent } from "../../lib/protocol/subjects.ts";
 import { startFleet } from "../fleet.ts";
 import { until } from "../until.ts";
 
@@ -78,6 +78,20 @@ Deno.test("a command that was heard before the list was asked for stays, where t
   await fleet.start("n2");
   await until("the lists to be taken", () => model.nodes.has("n2"));
   assert.deepEqual(model.commands.get(id)?.input, { command: ["true"] });
+});
+
+Deno.test("what an agent says before the hub lists its node is kept", async () => {
+  await using fleet = await startFleet({ nodes: ["n1"] });
+  await using client = await connectFleet({ servers: fleet.url, creds: fleet.up.adminCreds });
+  await using model = await openModel({ fleet: client, project: "default", log: () => {} });
+  const joining = await fleet.connect(await fleet.join("node", "n3"), { inboxPrefix: "_INBOX_n3" });
+  const line = `${new Date().toISOString()} info begins`;
+  joining.publish(upAgentLog("n3"), line);
+  await until("it to be heard", () => model.agentLogs.of("n3").length === 1);
+  // A node that joins is looked up, and all else with it.
+  await fleet.start("n2");
+  await until("the lists to be taken", () => model.nodes.has("n2"));
+  assert.deepEqual(model.agentLogs.of("n3"), [line]);
 });
 
 Deno.test("no node tells of another's run", async () => {
