@@ -82,11 +82,11 @@ export async function survivors(owned: Owned): Promise<number[]> {
 /** What one look at all processes shows. */
 interface Seen {
   readonly alive: number[];
-  /** Those that show no environment, as each does for a moment while it becomes another program: number and start. */
+  /** Those that do not show all of an environment, as it is for a moment where one becomes another program: number and start. */
   readonly bare: readonly string[];
 }
 
-/** Those that showed none in any of so many looks: they have none. */
+/** Those of which it was so in all of so many looks: they have none. */
 let knownBare: readonly string[] = [];
 
 /** The living processes of a run; none only where each process has shown its environment, or has none. */
@@ -175,8 +175,8 @@ function lookAt(pid: string, mark: string | undefined) {
       group: Number(group),
       start,
       marked: environment?.split("\0").includes(`${MARK}=${mark}`) === true,
-      // The kernel's own have no memory, and never an environment.
-      bare: environment === "" && memory !== "0",
+      // A whole one ends like this. The kernel's own have no memory, and never an environment.
+      bare: environment?.endsWith("\0") === false && memory !== "0",
     };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied || isGone(error)) {
