@@ -3,6 +3,7 @@
  * hub or a node is out of sight. After a lost connection it goes on where it stood.
  */
 import type { Bus } from "../nats/bus.ts";
+import { natsError } from "../nats/error.ts";
 import { lastOf, readStream, STREAM, type StreamMessage } from "../nats/streams.ts";
 import { pause } from "../os/pause.ts";
 import { XtaskError } from "../protocol/error.ts";
@@ -147,14 +148,21 @@ export async function* follow(
     }
   };
   const reading = readLogs(bus, id, standings, isMeant, say, settleOrAsk, within);
-  const watching = watchLink(bus, say, within);
+  let closed: XtaskError | undefined;
+  const abandon = () => void writer.close().catch(() => {});
+  const watching = watchLink(bus, say, within).then(async () => {
+    // Closed for good: by whoever opened it, or as its credential is refused by now. Nothing more would be told.
+    if (within.aborted) return;
+    closed = await whyClosed(bus);
+    abandon();
+  });
   const firstMs = attempt === undefined ? ASK_MS : 0;
   const asking = askAround(bus, id, standings, heard, say, within, { firstMs, sooner: outputEnded.signal });
-  const abandon = () => void writer.close().catch(() => {});
   signal?.addEventListener("abort", abandon, { once: true });
   if (nodes.length === 0 || signal?.aborted) abandon();
   try {
     for await (const event of readable) yield event;
+    if (closed !== undefined && [...standings.values()].some(({ told }) => !told)) throw closed;
   } finally {
     signal?.removeEventListener("abort", abandon);
     stop.abort();
@@ -252,6 +260,14 @@ function* piecesOf(data: Uint8Array<ArrayBuffer>, streams: string, skip: number)
 
 async function watchLink(bus: Bus, say: (event: FollowEvent) => Promise<void>, signal: AbortSignal): Promise<void> {
   for await (const change of bus.changes(signal)) await say({ type: change === "down" ? "lost" : "found" });
+}
+
+/** Why a connection is closed for good, which it is. */
+async function whyClosed(bus: Bus): Promise<XtaskError> {
+  const reason = await bus.closed();
+  return reason instanceof Error
+    ? natsError(reason)
+    : new XtaskError("unavailable", "The connection to NATS is closed");
 }
 
 /** Asks for what was not told: a result that came while nobody listened, a node that is gone. */

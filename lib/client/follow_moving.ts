@@ -98,12 +98,14 @@ async function* followAttempt(
 
 /** What the hub knows of a command, looked up again whenever something happens to it. */
 class Watch {
+  readonly #bus: Bus;
   readonly #followed: Followed;
   readonly #signal: AbortSignal;
   #wake = Promise.withResolvers<void>();
   readonly ended: Promise<void>;
 
   constructor(bus: Bus, followed: Followed, signal: AbortSignal) {
+    this.#bus = bus;
     this.#followed = followed;
     this.#signal = signal;
     const subscription = bus.subscribe(EVENTS_ANY, (message) => {
@@ -133,6 +135,10 @@ class Watch {
       } catch (error) {
         // A hub that is away knows it still when it is back.
         if (XtaskError.from(error).code === "not_found") throw error;
+        // Once the connection is closed for good there is nobody to ask.
+        await this.#bus.whenUp(signal).catch((closed) => {
+          if (!signal.aborted) throw closed;
+        });
       }
       const { promise: aborted, resolve } = Promise.withResolvers<void>();
       const onAbort = () => resolve();
