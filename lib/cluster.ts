@@ -12,6 +12,7 @@ import { parseAddresses } from "./nats/address.ts";
 import { type Bus, openBus } from "./nats/bus.ts";
 import type { ConnectOptions } from "./nats/connect.ts";
 import { assertJetStream } from "./nats/streams.ts";
+import { pause } from "./os/pause.ts";
 import { XtaskError } from "./protocol/error.ts";
 import type { HubProcess } from "./protocol/health.ts";
 import { inboxPrefix } from "./protocol/subjects.ts";
@@ -47,6 +48,10 @@ export interface Cluster extends AsyncDisposable {
   readonly failed: Promise<never>;
 }
 
+/** Servers of a cluster that have just started, or elect, can keep nothing for some seconds. */
+const ELECTION_MS = 30_000;
+const AGAIN_MS = 500;
+
 /**
  * Starts a hub process. It leads, or knows who does, when this resolves.
  *
@@ -71,7 +76,7 @@ export async function startCluster(options: ClusterOptions, signal?: AbortSignal
   const opened: (Project & { readonly keys: ProjectKeys; readonly bus: Bus })[] = [];
   for (const keys of options.projects) {
     const bus = stack.use(await openWith(keys, { ...common, name: `xtask hub ${self.id}` }));
-    await assertJetStream(bus);
+    await patiently(bus, () => assertJetStream(bus), { log: (message) => log("hub", "warn", message), signal });
     const creds = keys.signs ? newCreds(keys, "operator", PAGE) : keys.hubCreds();
     const fleet = stack.use(
       await connectFleet({ ...common, creds, name: "xtask page", inboxPrefix: inboxPrefix(PAGE) }),
@@ -120,7 +125,9 @@ export async function startCluster(options: ClusterOptions, signal?: AbortSignal
       });
       return owned.move();
     };
-    projects.push({ project, leading: turns.use(await startLeading({ bus, self, replicas, begin, log: tell })) });
+    const lead = () => startLeading({ bus, self, replicas, begin, log: tell });
+    const leading = await patiently(bus, lead, { log: (message) => tell("warn", message), signal });
+    projects.push({ project, leading: turns.use(leading) });
   }
   // The page shows what a leader keeps, which is made by the first one.
   await untilSettled(projects, signal);
@@ -190,4 +197,24 @@ async function openWith(keys: ProjectKeys, options: ConnectOptions): Promise<Bus
 function addressesOf(servers: string): string {
   const { servers: hosts, tls } = parseAddresses(servers);
   return hosts.map((host) => `${tls ? "tls" : "nats"}://${host}`).join(",");
+}
+
+/** Tries again what the servers of a cluster cannot do yet. */
+async function patiently<T>(
+  bus: Bus,
+  act: () => Promise<T>,
+  { log, signal }: { readonly log: (message: string) => void; readonly signal: AbortSignal | undefined },
+): Promise<T> {
+  const since = performance.now();
+  for (let tries = 1;; tries++) {
+    try {
+      return await act();
+    } catch (thrown) {
+      const error = XtaskError.from(thrown);
+      const elects = bus.connection.info?.cluster !== undefined && performance.now() - since < ELECTION_MS;
+      if (!elects || signal?.aborted || error.code !== "unavailable" && error.code !== "timeout") throw error;
+      if (tries === 1) log(`waits for the servers: ${error.message}`);
+    }
+    await pause(AGAIN_MS, signal);
+  }
 }
