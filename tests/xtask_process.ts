@@ -32,8 +32,12 @@ export interface XtaskProcess extends AsyncDisposable {
 
 /** The compiled xtask that is tested, where the variable names one; else this source is. */
 export const PROGRAM = Deno.env.get("XTASK_TEST_PROGRAM");
+/** The source is held up like the tests themselves where they are. */
+const DELAYS = Deno.env.has("XTASK_TEST_DELAYS")
+  ? [`--preload=${new URL("./delays.ts", import.meta.url).pathname}`]
+  : [];
 const TESTED = PROGRAM === undefined
-  ? [Deno.execPath(), "run", "-A", V8_FLAGS, new URL("../main.ts", import.meta.url).pathname]
+  ? [Deno.execPath(), "run", "-A", V8_FLAGS, ...DELAYS, new URL("../main.ts", import.meta.url).pathname]
   : [PROGRAM];
 const END_MS = 15_000;
 const RUN_MS_MAX = 60_000;
