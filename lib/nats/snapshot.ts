@@ -6,6 +6,7 @@ import { parseJson } from "../protocol/parse.ts";
 import { restoreSubject, snapshotSubject } from "../protocol/subjects.ts";
 import type { Bus } from "./bus.ts";
 import { natsError } from "./connect.ts";
+import { sourceSequence } from "./streams.ts";
 
 /** What a server needs to know of a stream to take it back: its configuration and state, as the server wrote them. */
 export const StreamBackup = v.object({
@@ -105,8 +106,7 @@ async function derive(bus: Bus, stream: string, sources: readonly { readonly nam
       if (natsError(error).code !== "not_found") throw error;
       return null;
     });
-    // `XTASK_UP 17 …`: whose message it was, and which.
-    const sequence = Number(last?.header.get("Nats-Stream-Source").split(" ")[1] ?? 0);
+    const sequence = sourceSequence({ header: (name) => last?.header.get(name) });
     await streams.update(stream, {
       subjects: [],
       sources: sources.map((source) => ({ ...source, opt_start_seq: sequence + 1 })),

@@ -175,9 +175,9 @@ export interface StreamMessage {
   header(name: string): string | undefined;
 }
 
-/** The sequence that a message has in the stream that this one derives from; 0 where it does not. */
-export function sourceSequence(message: StreamMessage): number {
-  return Number(message.header("Nats-Stream-Source")?.split(" ")[1] ?? 0);
+/** The sequence that a message has in the stream that this one derives from, by `XTASK_UP 17 …`; 0 where it does not. */
+export function sourceSequence({ header }: Pick<StreamMessage, "header">): number {
+  return Number(header("Nats-Stream-Source")?.split(" ")[1] ?? 0);
 }
 
 /** Options of {@linkcode readStream}. */

@@ -4,6 +4,7 @@
  * A process that wipes its own environment and leaves its group as well is beyond what can be found without privileges.
  * Where the system does not tell environments ({@linkcode findsStrays}) the groups alone are ended.
  */
+import { pause } from "./pause.ts";
 import { ps } from "./ps.ts";
 
 /** The environment variable that marks every process of a run. */
@@ -63,7 +64,7 @@ export async function endProcesses(owned: Owned, { graceMs = 5_000 }: EndOptions
         asked.add(pid);
         sendSignal(pid, signal);
       }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await pause(POLL_MS);
       alive = await search(owned);
       if (performance.now() > until) break;
     }
@@ -98,7 +99,7 @@ async function search(owned: Owned): Promise<number[]> {
       knownBare = bare;
       return alive;
     }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await pause(POLL_MS);
   }
 }
 
