@@ -1,9 +1,11 @@
 /** A task that shows where and when it runs, for commands that may move. */
 import assert from "node:assert/strict";
+import type { Agent } from "../lib/agent/agent.ts";
 import type { Fleet } from "../lib/client/fleet.ts";
 import { stateOf } from "../lib/protocol/move.ts";
 import { Submitted } from "../lib/protocol/moving.ts";
 import { CommandRecord } from "../lib/protocol/run.ts";
+import type { TestFleet } from "./fleet.ts";
 import { until } from "./until.ts";
 
 /**
@@ -93,4 +95,11 @@ export function inState(fleet: Fleet, id: string, state: string, timeoutMs = 30_
     const record = await recordOf(fleet, id);
     return stateOf(record) === state ? record : undefined;
   }, { timeoutMs });
+}
+
+/** Stops an agent in order; what runs there is handed back at once. */
+export async function handBack(all: TestFleet, node: string): Promise<void> {
+  const { agent } = all.node(node);
+  if ("drain" in agent) await (agent as Agent).drain(AbortSignal.abort());
+  await agent[Symbol.asyncDispose]();
 }

@@ -20,6 +20,8 @@ export interface CommandShown {
   readonly now: number;
 }
 
+const names = (runs: readonly (readonly [node: string, run: Run])[]) => runs.map(([node]) => node).join(",");
+
 /** The state of a command and of each of its runs. */
 export function commandFrame({ command, line, asked, isThere, now }: CommandShown): Frame {
   const runs = Object.entries(command.runs).sort(([a], [b]) => a < b ? -1 : 1);
@@ -35,7 +37,12 @@ export function commandFrame({ command, line, asked, isThere, now }: CommandShow
   const whole = stateOf(command);
   const open = !isTerminal(whole);
   const html = String(
-    <section id="command" aria-label="Runs" data-nodes={runs.map(([node]) => node).join(",")}>
+    <section
+      id="command"
+      aria-label="Runs"
+      data-nodes={names(runs)}
+      data-running={names(runs.filter(([, { state }]) => !isTerminal(state)))}
+    >
       <div class="command-head">
         <State of={whole} />
         <span>

@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { readStream, STREAM } from "../nats/streams.ts";
+import { attemptOf } from "../client/log/run_log.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { CommandId, isId } from "../protocol/id.ts";
 import { LOG_LINES_MAX } from "../protocol/limits.ts";
@@ -31,7 +32,7 @@ export function logRoutes(log: (message: string) => void): Hono<HttpEnv> {
       const { log } = used;
       await log.indexed;
       const lines = await log.range(from, count, context.req.raw.signal);
-      return context.json({ total: log.lines, ended: log.ended, lines: lines.map(wireLine) });
+      return context.json({ lines: lines.map(wireLine) });
     })
     .get("/commands/:id/log/search", async (context) => {
       const { text, case: sensitive } = parse(Find, context.req.query(), "query");
@@ -68,9 +69,11 @@ export function logRoutes(log: (message: string) => void): Hono<HttpEnv> {
       });
       return context.body(stream, 200, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
     })
-    .get("/commands/:id/log/raw", (context) => {
+    .get("/commands/:id/log/raw", async (context) => {
       const { id, node } = meant(context);
-      return context.body(rawBytes(context, node, id), 200, {
+      using used = use(context);
+      await used.log.indexed;
+      return context.body(rawBytes(context, node, id, used.log.attempt), 200, {
         "content-type": "text/plain; charset=utf-8",
         "content-disposition": `attachment; filename="${node}-${id}.log"`,
       });
@@ -88,7 +91,12 @@ function meant(context: HttpContext): { id: string; node: string } {
   return { id: parse(CommandId, context.req.param("id"), "command id"), node };
 }
 
-function rawBytes(context: HttpContext, node: string, id: string): ReadableStream<Uint8Array<ArrayBuffer>> {
+function rawBytes(
+  context: HttpContext,
+  node: string,
+  id: string,
+  attempt: number,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
   const { signal } = context.req.raw;
   const messages = readStream(context.get("fleet").bus, STREAM.logs, {
     subjects: [logSubject(node, id)],
@@ -99,7 +107,7 @@ function rawBytes(context: HttpContext, node: string, id: string): ReadableStrea
     async pull(controller) {
       const { value, done } = await messages.next();
       if (done) controller.close();
-      else if (value.data.length > 0) controller.enqueue(value.data);
+      else if (value.data.length > 0 && attemptOf(value) === attempt) controller.enqueue(value.data);
       else await this.pull?.(controller);
     },
     async cancel() {

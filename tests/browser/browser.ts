@@ -20,6 +20,10 @@ export interface TestBrowser extends AsyncDisposable {
   open(url: string, size?: { readonly width: number; readonly height: number }): Promise<Tab>;
 }
 
+/** What a page shows, for whoever reads why a test failed. */
+const SHOWN =
+  "`${location.href}, ${document.documentElement.dataset.link}: ${document.body.innerText.replace(/\\s+/g, ' ').slice(0, 1000)}`";
+
 const DESKTOP = { width: 1280, height: 800 };
 
 /** Starts a browser. */
@@ -49,8 +53,14 @@ export async function startBrowser(): Promise<TestBrowser> {
       return {
         page,
         troubles,
-        when: async (expression) =>
-          void await until(expression, () => page.evaluate(expression).catch(() => false) as Promise<boolean>),
+        async when(expression) {
+          try {
+            await until(expression, () => page.evaluate(expression).catch(() => false) as Promise<boolean>);
+          } catch (error) {
+            const shown = await page.evaluate(SHOWN).catch((reason) => `nothing: ${reason}`);
+            throw new Error(`${(error as Error).message}; the page shows ${shown}`, { cause: error });
+          }
+        },
         text: (selector) =>
           page.$eval(selector, (element) => (element as { textContent: string }).textContent).catch(() => ""),
         [Symbol.asyncDispose]: () => page.close(),

@@ -12,6 +12,8 @@ const TASKFILE = JSON.stringify({
     // On one stream: which of two was written to first nobody can tell.
     fails: cmds("seq 3000", "echo 'error: it does not work'", "seq 100", "exit 1"),
     burst: cmds("echo it waits", "until [ -f go ]; do sleep 0.05; done", "seq -f 'line %.0f' 20000"),
+    halves: cmds("echo one", "until [ -f go ]; do sleep 0.05; done", "rm go", "echo two"),
+    attempts: cmds("echo attempt $XTASK_ATTEMPT", "until [ -f go ]; do sleep 0.05; done", "rm go"),
     ticks: cmds("i=0; while true; do i=$((i+1)); echo tick $i; sleep 0.05; done"),
     hostile: cmds(
       `printf '%s\\n' '<script>window.owned=1</script><img src=x onerror="window.owned=1">'`,

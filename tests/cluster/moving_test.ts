@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import type { Agent } from "../../lib/agent/agent.ts";
 import { connect } from "../../lib/client/connect.ts";
 import type { MovingEvent } from "../../lib/client/follow_moving.ts";
 import { controlNode } from "../../lib/client/control.ts";
@@ -10,8 +9,8 @@ import { lastOf, STREAM } from "../../lib/nats/streams.ts";
 import { hubSubject, inboxPrefix, leaseRenewSubject, storedResult } from "../../lib/protocol/subjects.ts";
 import { toldText } from "../counting.ts";
 import { ask, refused } from "../asking.ts";
-import { startFleet, temporaryFolder, type TestFleet } from "../fleet.ts";
-import { assertApart, attemptsIn, beating, inState, letEnd, recordOf, running, submit } from "../moving.ts";
+import { startFleet, temporaryFolder } from "../fleet.ts";
+import { assertApart, attemptsIn, beating, handBack, inState, letEnd, recordOf, running, submit } from "../moving.ts";
 import { until } from "../until.ts";
 
 const LEASE_MS = 3_000;
@@ -86,7 +85,7 @@ Deno.test("a node that is stopped in order hands its run back, and another one h
   const { id } = await submit(fleet, "beat");
   const first = await running(folder, 1);
   const other = first.node === "n1" ? "n2" : "n1";
-  await stop(all, first.node);
+  await handBack(all, first.node);
   const second = await running(folder, 2);
   assert.equal(second.node, other);
   await letEnd(folder);
@@ -122,7 +121,7 @@ Deno.test("a program that waits for it hears where it runs, that it moves, and t
   });
   const first = await running(folder, 1);
   await until("it to hear where it runs", () => events.some(({ type }) => type === "placed"));
-  await stop(all, first.node);
+  await handBack(all, first.node);
   const second = await running(folder, 2);
   await letEnd(folder);
   const [result, ...more] = await run;
@@ -146,13 +145,6 @@ Deno.test("a program that waits for it hears where it runs, that it moves, and t
   });
   await refused(never, "timeout", /before its deadline/);
 });
-
-/** Stops an agent in order; what runs there is handed back at once. */
-async function stop(all: TestFleet, node: string): Promise<void> {
-  const { agent } = all.node(node);
-  if ("drain" in agent) await (agent as Agent).drain(AbortSignal.abort());
-  else await agent[Symbol.asyncDispose]();
-}
 
 Deno.test("a node that is drained lets what may move go on for a while, then hands it back", async () => {
   await using stack = new AsyncDisposableStack();

@@ -11,11 +11,15 @@ document.addEventListener("DOMContentLoaded", () => {
   const PAGE = 500;
   const WINDOW = 2_000;
   const NEAR = 600;
+  const AGAIN_MS = 2_000;
 
   const state = {
     node: "",
+    // How far it goes, whether more comes, and of which attempt: told by its stream alone, which is in order. Of answers to
+    // requests one may be older than what was told before it came.
     total: 0,
     ended: false,
+    attempt: 0,
     first: 0,
     next: 0,
     // Lines that went by unseen, before the first that is here.
@@ -26,8 +30,9 @@ document.addEventListener("DOMContentLoaded", () => {
     case: false,
   };
   let source = null;
-  let listen = () => {};
   let loading = Promise.resolve();
+  // What is asked of one output, until another one is shown.
+  let asking = new AbortController();
 
   const { project } = document.documentElement.dataset;
   const address = (tail, query = {}) => {
@@ -39,14 +44,24 @@ document.addEventListener("DOMContentLoaded", () => {
     part("problem").textContent = text;
   };
   const get = async (tail, query) => {
-    const response = await fetch(address(tail, query), { headers: { accept: "application/json" } });
+    const { signal } = asking;
+    const response = await fetch(address(tail, query), { headers: { accept: "application/json" }, signal });
     const answer = await response.json();
+    signal.throwIfAborted();
     if (!response.ok) throw new Error(answer.error?.message ?? `The server answered ${response.status}`);
     return answer;
   };
-  // One change of the window at a time, in the order they were wished for.
+  // One change of the window at a time, in the order they were wished for. Tells whether it came about.
   const queued = (act) => {
-    loading = loading.then(act).then(() => problem(""), (error) => problem(error.message));
+    const { signal } = asking;
+    const told = (text) => {
+      if (!signal.aborted) problem(text);
+      return text === "";
+    };
+    loading = loading.then(() => signal.aborted ? undefined : act()).then(
+      () => told(""),
+      ({ message }) => told(message),
+    );
     return loading;
   };
 
@@ -97,8 +112,9 @@ document.addEventListener("DOMContentLoaded", () => {
     }
   };
   const status = () => {
-    const empty = state.ended ? "it wrote nothing" : "no output yet";
-    const shown = state.next > state.first ? `lines ${state.first + 1}–${state.next} of ${state.total}` : empty;
+    const known = Math.max(state.total, state.next);
+    const empty = known > 0 ? `reading ${counted(known)}` : state.ended ? "it wrote nothing" : "no output yet";
+    const shown = state.next > state.first ? `lines ${state.first + 1}–${state.next} of ${known}` : empty;
     part("status").textContent = `${shown}${state.ended ? ", ended" : ""}`;
     part("before").hidden = state.first === 0;
     part("before").textContent = state.skipped > 0
@@ -120,7 +136,6 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const replace = async (from) => {
     const answer = await get("", { from: Math.max(0, from), count: PAGE });
-    [state.total, state.ended] = [answer.total, answer.ended];
     list.replaceChildren(...answer.lines.map(element));
     [state.first, state.skipped] = [answer.lines[0]?.n ?? 0, 0];
     state.next = (answer.lines.at(-1)?.n ?? -1) + 1;
@@ -130,7 +145,6 @@ document.addEventListener("DOMContentLoaded", () => {
     // The last line may have grown since.
     const from = Math.max(state.first, state.next - 1);
     const answer = await get("", { from, count: PAGE });
-    [state.total, state.ended] = [answer.total, answer.ended];
     if (isWanted()) append(answer.lines);
   };
   const append = (lines) => {
@@ -179,54 +193,87 @@ document.addEventListener("DOMContentLoaded", () => {
       if (state.follow) toBottom();
       status();
     });
+
+  let catchingUp = false;
+  // Whether there was something that is not shown; what is read at the time may be older.
+  let missed = false;
+  /** Shows what was missed, and where it cannot be had now, after a while again. */
+  const catchUp = async () => {
+    if (catchingUp) return;
+    catchingUp = true;
+    const { signal } = asking;
+    const lags = () => !signal.aborted && (missed || state.next < state.total) && (state.follow || state.next === 0);
+    while (lags()) {
+      missed = false;
+      const had = state.next;
+      const meant = state.follow ? null : numberOf(location.hash);
+      const done = await (meant !== null && meant.from < state.total ? show(meant.from) : newest());
+      if (!signal.aborted && !done) missed = true;
+      if (lags() && (!done || state.next === had && !missed)) await new Promise((again) => setTimeout(again, AGAIN_MS));
+    }
+    if (!signal.aborted) catchingUp = false;
+  };
   const follow = (on) => {
     state.follow = on;
-    if (on) newest();
+    if (on) {
+      missed = true;
+      catchUp();
+    }
     status();
   };
 
+  const clear = () => {
+    asking.abort();
+    asking = new AbortController();
+    [catchingUp, missed] = [false, false];
+    Object.assign(state, { first: 0, next: 0, skipped: 0, matches: [], match: -1 });
+    state.follow = numberOf(location.hash) === null;
+    list.replaceChildren();
+    part("found").textContent = "";
+    problem("");
+  };
+  const nodesIn = (name) =>
+    (document.querySelector("#command")?.dataset[name] ?? "").split(",").filter((id) => id !== "");
+  // A run that came to the same node again is another attempt: there is more after the end.
+  const isOver = () => state.ended && !nodesIn("running").includes(state.node);
+  const heard = ({ data }) => {
+    const { attempt, total, ended, lines = [] } = JSON.parse(data);
+    // What an earlier attempt wrote is no beginning of what this one writes.
+    if (attempt > state.attempt && state.attempt > 0) clear();
+    Object.assign(state, { attempt: Math.max(attempt, state.attempt), total, ended });
+    if (state.follow && !catchingUp && lines.length > 0 && lines[0].n <= state.next) {
+      append(lines);
+      toBottom();
+    } else {
+      missed = total > 0;
+      catchUp();
+    }
+    status();
+    if (isOver()) source.close();
+  };
   const open = (node) => {
     source?.close();
-    Object.assign(state, { node, total: 0, ended: false, first: 0, next: 0, skipped: 0, matches: [], match: -1 });
-    list.replaceChildren();
+    clear();
+    Object.assign(state, { node, total: 0, ended: false, attempt: 0 });
     part("raw").href = address("/raw");
-    state.follow = numberOf(location.hash) === null;
-    let opened = false;
-    let busy = false;
-    const heard = async ({ data }) => {
-      const { total, ended, lines = [] } = JSON.parse(data);
-      [state.total, state.ended] = [total, ended];
-      if (!opened) {
-        opened = true;
-        // Who was quick may have gone to a line already.
-        const meant = numberOf(location.hash);
-        if (state.follow || meant === null) await newest();
-        else await show(meant.from);
-      } else if (state.follow && !busy && lines.length > 0 && lines[0].n <= state.next) {
-        append(lines);
-        toBottom();
-      } else if (state.follow && !busy) {
-        busy = true;
-        await newest();
-        busy = false;
-        if (state.follow && state.next < state.total) newest();
-      }
-      status();
-      if (ended && state.next >= state.total) source.close();
-    };
-    listen = () => {
-      source = new EventSource(address("/events"));
-      source.addEventListener("message", heard);
-    };
+    part("status").textContent = "waiting for output";
     listen();
   };
-  // A browser asks again for a stream that broke off, and never for one that was refused, as after a logout.
-  document.addEventListener("xtask-live", () => {
-    if (source?.readyState === EventSource.CLOSED && !state.ended) listen();
-  });
+  // A browser asks again for a stream that broke off, and never for one that was refused, as after a logout. It has six
+  // connections for all tabs of a page that comes over HTTP/1, so that one that nobody sees has none of them.
+  const listen = () => {
+    const listens = source !== null && source.readyState !== EventSource.CLOSED;
+    if (listens || state.node === "" || isOver() || document.hidden) return;
+    source = new EventSource(address("/events"));
+    source.addEventListener("message", heard);
+  };
+  document.addEventListener("xtask-live", listen);
+  document.addEventListener("visibilitychange", () => document.hidden ? source?.close() : listen());
 
   const showNodes = () => {
-    const known = (document.querySelector("#command")?.dataset.nodes ?? "").split(",").filter((name) => name !== "");
+    if (isOver()) source?.close();
+    else listen();
+    const known = nodesIn("nodes");
     const had = [...nodes.options].map(({ value }) => value);
     if (known.length === 0 || known.join() === had.join()) return;
     nodes.replaceChildren(...known.map((name) => new Option(name, name, false, name === state.node)));
@@ -236,7 +283,7 @@ document.addEventListener("DOMContentLoaded", () => {
     childList: true,
     subtree: true,
     attributes: true,
-    attributeFilter: ["data-nodes"],
+    attributeFilter: ["data-nodes", "data-running"],
   });
   showNodes();
   nodes.addEventListener("change", () => open(nodes.value));
@@ -265,7 +312,7 @@ document.addEventListener("DOMContentLoaded", () => {
           : `${numbers.length}${more ? " or more" : ""} lines`;
         if (numbers.length > 0) step(1);
       } catch (error) {
-        problem(error.message);
+        if (error.name !== "AbortError") problem(error.message);
       }
     }
     mark();

@@ -1,7 +1,7 @@
 /**
- * The output of one run as numbered lines: of its newest attempt, where a command came to the same node again. It is read once from its stream, which tells where lines begin; from then on any
- * of them is read where it stands. What is kept in memory is a mark for some 64 KiB of output, so 60 MB of it take some
- * 1,000 marks.
+ * The output of one run as numbered lines: of its newest attempt, where a command came to the same node again. It is read
+ * once from its stream, which tells where lines begin; from then on any of them is read where it stands. What is kept in
+ * memory is a mark for some 64 KiB of output, so 60 MB of it take some 1,000 marks.
  */
 import type { Bus } from "../../nats/bus.ts";
 import { lastOf, nextMessage, readStream, STREAM, type StreamMessage } from "../../nats/streams.ts";
@@ -38,11 +38,13 @@ export type MatchingLine = Omit<RawLine, "gap">;
 
 /** The output of one run. */
 export interface RunLog extends AsyncDisposable {
+  /** Of which attempt, from 1; 0 where nothing has come of any. */
+  readonly attempt: number;
   /** Lines so far, an unfinished one included. */
   readonly lines: number;
   /** Bytes so far: what changes where an unfinished line grows. */
   readonly bytes: number;
-  /** Whether no more will come. */
+  /** Whether no more will come, but of another attempt. */
   readonly ended: boolean;
   /** Resolves when what was there at the opening has been read. */
   readonly indexed: Promise<void>;
@@ -71,7 +73,12 @@ const MARK_MESSAGES = 64;
 const RESUME_MS = 500;
 const ERROR = /\b(error|failed|failure|fatal|panic|exception|cannot|traceback)\b/i;
 
-/** Opens the output of a run. Reading begins at once and goes on until the run has ended. */
+/** The attempt that wrote this. */
+export function attemptOf({ header }: StreamMessage): number {
+  return Number(header(HEADER.attempt) ?? 1);
+}
+
+/** Opens the output of a run. Reading begins at once and goes on until it is disposed: there may be another attempt. */
 export function openRunLog(bus: Bus, node: string, command: string): RunLog {
   const subject = logSubject(node, command);
   const stop = new AbortController();
@@ -87,13 +94,13 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
   const tail: StyledLine[] = [];
   let tailChars = 0;
 
-  const attemptOf = (message: StreamMessage) => Number(message.header(HEADER.attempt) ?? 1);
   const begin = (newest: number) => {
     attempt = newest;
     reader = new LineReader();
     style = PLAIN;
     marks.length = tail.length = 0;
     [sinceBytes, sinceMessages, tailChars] = [0, 0, 0];
+    ended = false;
   };
   const take = (message: StreamMessage) => {
     last = message.sequence;
@@ -117,7 +124,7 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
     for (const hear of listeners) hear();
   };
   const reading = (async () => {
-    while (!stop.signal.aborted && !ended) {
+    while (!stop.signal.aborted) {
       try {
         const from = { sequence: last + 1 };
         for await (
@@ -130,13 +137,12 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
         ) {
           take(message);
           if (last >= goal || message.pending === 0) indexed.resolve();
-          if (ended) break;
         }
       } catch {
         // The hub is away: what is there is still shown, and reading goes on when it is back.
         indexed.resolve();
       }
-      if (!ended) await pause(RESUME_MS, stop.signal);
+      await pause(RESUME_MS, stop.signal);
     }
     indexed.resolve();
   })();
@@ -151,8 +157,7 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
       const { open } = reader;
       return yield* [...tail, ...(open === undefined ? [] : [{ ...open, style }])];
     }
-    const mark =
-      marks.findLast(({ lines, clean }) => clean ? lines <= number : lines <= number + 0 && lines < number) ?? marks[0];
+    const mark = marks.findLast(({ lines, clean }) => clean ? lines <= number : lines < number) ?? marks[0];
     if (mark === undefined) return;
     const lines = new LineReader(mark);
     let at = mark.sequence;
@@ -187,6 +192,9 @@ export function openRunLog(bus: Bus, node: string, command: string): RunLog {
   }
 
   return {
+    get attempt() {
+      return attempt;
+    },
     get lines() {
       return reader.begun;
     },

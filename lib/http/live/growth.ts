@@ -19,7 +19,7 @@ export function growthStream(log: RunLog, options: GrowthOptions): ReadableStrea
     onChange: (hear) => log.onChange(hear),
     async next() {
       await log.indexed;
-      const state = `"total":${log.lines},"bytes":${log.bytes},"ended":${log.ended}`;
+      const state = `"attempt":${log.attempt},"total":${log.lines},"bytes":${log.bytes},"ended":${log.ended}`;
       if (state === told) return undefined;
       const bytes = await grown(log, state, from);
       told = state;
