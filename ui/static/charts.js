@@ -155,8 +155,11 @@ document.addEventListener("DOMContentLoaded", () => {
     }
     draw();
   };
+  let refreshing = false;
   const attempt = async () => {
-    if (document.hidden) return;
+    // Two at once would add the same points twice.
+    if (document.hidden || refreshing) return;
+    refreshing = true;
     try {
       await refresh();
       problem.hidden = true;
@@ -164,11 +167,14 @@ document.addEventListener("DOMContentLoaded", () => {
       problem.textContent = error.message;
       problem.hidden = false;
       if (series === null) status.textContent = "";
+    } finally {
+      refreshing = false;
     }
   };
 
   attempt();
   setInterval(attempt, AGAIN_MS);
+  document.addEventListener("visibilitychange", attempt);
   const redraw = () => series !== null && draw();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
