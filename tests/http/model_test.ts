@@ -5,6 +5,7 @@ import { openModel } from "../../lib/http/live/model.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import { upAgentLog, upEvent } from "../../lib/protocol/subjects.ts";
 import { startFleet } from "../fleet.ts";
+import { relayTo } from "../faults/relay.ts";
 import { until } from "../until.ts";
 
 const EXEC = { capability: "silent", verb: "exec", input: { command: ["sleep", "600"] } };
@@ -92,6 +93,27 @@ Deno.test("what an agent says before the hub lists its node is kept", async () =
   await fleet.start("n2");
   await until("the lists to be taken", () => model.nodes.has("n2"));
   assert.deepEqual(model.agentLogs.of("n3"), [line]);
+});
+
+Deno.test("what came while the link was lost is known as soon as it is back", async () => {
+  await using fleet = await startFleet({ nodes: ["n1"] });
+  await using link = relayTo(Number(new URL(fleet.url).port));
+  const { adminCreds: creds } = fleet.up;
+  await using client = await connectFleet({ servers: `nats://127.0.0.1:${link.port}`, creds });
+  await using other = await connectFleet({ servers: fleet.url, creds });
+  await using model = await openModel({ fleet: client, project: "default", log: () => {} });
+  let heard = 0;
+  using _ = model.onChange(() => heard++);
+  link.cut();
+  await until("the link to be lost", () => !client.bus.up);
+  await until("that to be told", () => heard > 0 && !model.linked);
+  const { id } = await other.ask({ ...EXEC, input: { command: ["true"] }, nodes: ["n1"], waitMs: 30_000 });
+  assert.equal(model.commands.get(id), undefined);
+  link.restore();
+  // Sooner than the hub is asked for everything anyway.
+  await until("its end to be known", () => model.commands.get(id)?.runs.n1?.state === "succeeded", {
+    timeoutMs: 10_000,
+  });
 });
 
 Deno.test("no node tells of another's run", async () => {

@@ -1,7 +1,7 @@
 /**
  * What every tab is shown of a fleet, kept once for all of them: nodes, the newest commands, what nodes measured of late,
- * alerts and what people tell each other. Follows the live subjects with one subscription each, and is set right by the hub from time to time, so
- * that what was missed while the link was down is missed for seconds only.
+ * alerts and what people tell each other. Follows the live subjects with one subscription each, and is set right by the hub
+ * from time to time, and as soon as a lost link is back: of what was missed meanwhile nobody tells again.
  */
 import * as v from "valibot";
 import type { Fleet } from "../../client/fleet.ts";
@@ -65,8 +65,9 @@ export interface Model extends AsyncDisposable {
   command(id: string): Promise<CommandRecord | undefined>;
 }
 
-/** The hub is asked for everything this often. */
+/** The hub is asked for everything this often, and where it does not answer, this soon again. */
 const RECONCILE_MS = 15_000;
+const AGAIN_MS = 2_000;
 /** A node that comes or goes is looked up after this long, and others that do so meanwhile with it. */
 const GATHER_MS = 200;
 const SAMPLES_MAX = 60;
@@ -121,10 +122,17 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
   let wanted = Promise.withResolvers<void>();
   const following = (async () => {
     while (!stop.signal.aborted) {
-      await Promise.race([pause(RECONCILE_MS, stop.signal), wanted.promise]);
+      await Promise.race([pause(linked ? RECONCILE_MS : AGAIN_MS, stop.signal), wanted.promise]);
       wanted = Promise.withResolvers();
       await pause(GATHER_MS, stop.signal);
       if (!stop.signal.aborted) await reconcile();
+    }
+  })();
+
+  const linking = (async () => {
+    for await (const change of bus.changes(stop.signal)) {
+      if (change === "up") wanted.resolve();
+      changed();
     }
   })();
 
@@ -210,7 +218,7 @@ export async function openModel({ fleet, project, log }: ModelOptions): Promise<
       wanted.resolve();
       for (const subscription of subscriptions) subscription[Symbol.dispose]();
       listeners.clear();
-      await Promise.all([following, alerts.ended, team.ended, agentLogs.ended]);
+      await Promise.all([following, linking, alerts.ended, team.ended, agentLogs.ended]);
     },
   };
 }
