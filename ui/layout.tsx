@@ -148,7 +148,12 @@ export function Layout({ title, current, project, projects, nonce, files, events
           </div>
           {children}
         </main>
-        <div id="live" data-events={events} {...{ "data-init": stream, "data-on:xtask-reopen": stream }}></div>
+        <div
+          id="live"
+          data-events={events}
+          {...{ "data-init": `document.hidden || ${stream}`, "data-on:xtask-reopen": stream }}
+        >
+        </div>
         <Console />
         <Keys />
       </body>

@@ -1,8 +1,8 @@
 /** The output of runs for the page's viewer: some lines, where a text stands, that there is more, and all of it raw. */
 import { Hono } from "hono";
 import * as v from "valibot";
-import { readStream, STREAM } from "../nats/streams.ts";
 import { attemptOf } from "../client/log/run_log.ts";
+import { readStream, STREAM } from "../nats/streams.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { CommandId, isId } from "../protocol/id.ts";
 import { LOG_LINES_MAX } from "../protocol/limits.ts";

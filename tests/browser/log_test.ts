@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Page } from "puppeteer-core";
+import type { HTTPRequest, Page } from "puppeteer-core";
 import { handBack } from "../moving.ts";
 import { until } from "../until.ts";
 import { ENDED, ground, LIVE, run } from "./ground.ts";
@@ -19,6 +19,13 @@ Deno.test("the viewer shows an output to its end, however late answers are, and 
     await run(tab, line);
     await when(`${LINES_SHOWN} === 'one'`);
   };
+  /** As {@linkcode begin}, but the answers to what the page asks then are held up. */
+  const beginHeld = async (line: string, urlPattern: string) => {
+    await begin(line);
+    const lines = await answersTo(page, urlPattern);
+    await page.reload();
+    return lines;
+  };
   const goOn = (node: string) => Deno.writeTextFile(`${fleet.node(node).dir}/go`, "");
   /** Resolves when the page has been given an answer, and had a moment to make something of it. */
   const read = async () => {
@@ -28,9 +35,7 @@ Deno.test("the viewer shows an output to its end, however late answers are, and 
   const isWhole = `${LINES_SHOWN} === 'one,two' && ${STATUS} === 'lines 1–2 of 2, ended'`;
 
   await t.step("an answer that is older than what was heard meanwhile takes nothing back", async () => {
-    await begin("task run halves --on n1");
-    await using lines = await answersTo(page, "*/log\\?*");
-    await page.reload();
+    await using lines = await beginHeld("task run halves --on n1", "*/log\\?*");
     const early = await lines.next();
     await goOn("n1");
     await when(`/ended$/.test(${STATUS})`);
@@ -41,9 +46,7 @@ Deno.test("the viewer shows an output to its end, however late answers are, and 
   });
 
   await t.step("what could not be read is said, and read again", async () => {
-    await begin("task run halves --on n1");
-    await using lines = await answersTo(page, "*/log\\?*");
-    await page.reload();
+    await using lines = await beginHeld("task run halves --on n1", "*/log\\?*");
     await goOn("n1");
     await when(ENDED);
     await (await lines.next()).fail();
@@ -54,9 +57,7 @@ Deno.test("the viewer shows an output to its end, however late answers are, and 
   });
 
   await t.step("an answer about another node's output than the one that is shown by now is left alone", async () => {
-    await begin("task run halves --on all");
-    await using lines = await answersTo(page, "*/log\\?*node=n1*");
-    await page.reload();
+    await using lines = await beginHeld("task run halves --on all", "*/log\\?*node=n1*");
     const early = await lines.next();
     await goOn("n2");
     await page.select("[data-log-node]", "n2");
@@ -67,7 +68,7 @@ Deno.test("the viewer shows an output to its end, however late answers are, and 
     await goOn("n1");
     await when(ENDED);
     await when(isWhole);
-    assert.equal(await page.$eval("[data-log-node]", (one) => (one as unknown as { value: string }).value), "n2");
+    assert.equal(await page.evaluate("document.querySelector('[data-log-node]').value"), "n2");
   });
 
   await t.step("a tab that nobody sees holds no stream, and shows all when it is seen again", async () => {
@@ -77,14 +78,30 @@ Deno.test("the viewer shows an output to its end, however late answers are, and 
       return Number(/^xtask_event_streams (\d+)$/m.exec(metrics)?.[1]);
     };
     await begin("task run halves --on n1");
-    await when(`${LINES_SHOWN} === 'one'`);
     await until("both streams to be open", async () => await streams() === 2);
-    await showTab(page, false);
+    await page.evaluate(seen(false));
     await until("no stream to be open", async () => await streams() === 0);
     await goOn("n1");
-    await showTab(page, true);
+    await page.evaluate(seen(true));
     await when(isWhole);
     await until("the output's stream to have ended", async () => await streams() === 1);
+  });
+
+  await t.step("a tab that is opened where nobody sees it asks for no stream until it is seen", async () => {
+    await begin("task run halves --on n1");
+    const asked: string[] = [];
+    const hear = (request: HTTPRequest) => void asked.push(new URL(request.url()).pathname);
+    page.on("request", hear);
+    const { identifier } = await page.evaluateOnNewDocument(seen(false));
+    await page.reload();
+    await page.removeScriptToEvaluateOnNewDocument(identifier);
+    page.off("request", hear);
+    assert.ok(asked.some((path) => path.startsWith("/commands/")), "the page itself");
+    assert.deepEqual(asked.filter((path) => path.endsWith("/events")), []);
+    await goOn("n1");
+    await page.evaluate(seen(true));
+    await when(LIVE);
+    await when(isWhole);
   });
 
   await t.step("another attempt on the same node takes the place of the one before", async () => {
@@ -131,13 +148,10 @@ async function answersTo(page: Page, urlPattern: string) {
   };
 }
 
-/** Tells the page that it is seen, or not; a browser without a window shows every tab. */
-async function showTab(page: Page, isShown: boolean): Promise<void> {
-  await page.evaluate(`
-    Object.defineProperty(document, "hidden", { configurable: true, get: () => ${!isShown} });
-    Object.defineProperty(document, "visibilityState", { configurable: true, get: () => "${
-    isShown ? "visible" : "hidden"
-  }" });
+/** A script that tells the page that it is seen, or not: a browser without a window shows every tab. */
+function seen(isSeen: boolean): string {
+  return `
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => ${!isSeen} });
     document.dispatchEvent(new Event("visibilitychange"));
-  `);
+  `;
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
+import { connectFleet } from "../../lib/client/fleet.ts";
 import { type LogLine, openRunLog } from "../../lib/client/log/run_log.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import { ask, ongoing } from "../asking.ts";
-import { connectFleet } from "../../lib/client/fleet.ts";
 import { startFleet } from "../fleet.ts";
 import { handBack, inState, submit } from "../moving.ts";
 import { until } from "../until.ts";

@@ -4,8 +4,8 @@ import { connectFleet, type Fleet } from "../../lib/client/fleet.ts";
 import { openModel } from "../../lib/http/live/model.ts";
 import { newCommandId } from "../../lib/protocol/id.ts";
 import { upAgentLog, upEvent } from "../../lib/protocol/subjects.ts";
-import { startFleet } from "../fleet.ts";
 import { relayTo } from "../faults/relay.ts";
+import { startFleet } from "../fleet.ts";
 import { until } from "../until.ts";
 
 const EXEC = { capability: "silent", verb: "exec", input: { command: ["sleep", "600"] } };

@@ -66,8 +66,10 @@
       reopen();
     }
   };
+  let begun = false;
   document.addEventListener("datastar-fetch", ({ detail }) => {
     if (detail.el !== one("#live")) return;
+    begun = true;
     if (detail.type.startsWith("datastar-")) {
       heardAt = Date.now();
       showLink("live");
@@ -79,6 +81,8 @@
     showLink("lost");
     reopen();
   }, 5_000);
+  // A tab that was opened unseen has no stream yet; Datastar's ends while a tab is hidden, but would begin there.
+  document.addEventListener("visibilitychange", () => begun || document.hidden || reopen());
   // Whoever has logged in again in another tab comes back to this one.
   const lookAgain = () => void (root.dataset.link === "over" && !document.hidden && checkSession());
   addEventListener("focus", lookAgain);

@@ -195,28 +195,28 @@ document.addEventListener("DOMContentLoaded", () => {
     });
 
   let catchingUp = false;
-  // Whether there was something that is not shown; what is read at the time may be older.
-  let missed = false;
-  /** Shows what was missed, and where it cannot be had now, after a while again. */
+  // Whether something was told that is not shown; what is read at the time may be older.
+  let stale = false;
+  /** Shows what is not shown yet, and where it cannot be had now, after a while again. */
   const catchUp = async () => {
     if (catchingUp) return;
     catchingUp = true;
     const { signal } = asking;
-    const lags = () => !signal.aborted && (missed || state.next < state.total) && (state.follow || state.next === 0);
+    const lags = () => !signal.aborted && (stale || state.next < state.total) && (state.follow || state.next === 0);
     while (lags()) {
-      missed = false;
+      stale = false;
       const had = state.next;
       const meant = state.follow ? null : numberOf(location.hash);
       const done = await (meant !== null && meant.from < state.total ? show(meant.from) : newest());
-      if (!signal.aborted && !done) missed = true;
-      if (lags() && (!done || state.next === had && !missed)) await new Promise((again) => setTimeout(again, AGAIN_MS));
+      if (!signal.aborted && !done) stale = true;
+      if (lags() && (!done || state.next === had && !stale)) await new Promise((again) => setTimeout(again, AGAIN_MS));
     }
     if (!signal.aborted) catchingUp = false;
   };
   const follow = (on) => {
     state.follow = on;
     if (on) {
-      missed = true;
+      stale = true;
       catchUp();
     }
     status();
@@ -225,7 +225,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const clear = () => {
     asking.abort();
     asking = new AbortController();
-    [catchingUp, missed] = [false, false];
+    [catchingUp, stale] = [false, false];
     Object.assign(state, { first: 0, next: 0, skipped: 0, matches: [], match: -1 });
     state.follow = numberOf(location.hash) === null;
     list.replaceChildren();
@@ -245,7 +245,7 @@ document.addEventListener("DOMContentLoaded", () => {
       append(lines);
       toBottom();
     } else {
-      missed = total > 0;
+      stale = total > 0;
       catchUp();
     }
     status();
