@@ -14,6 +14,7 @@ import { statusSubject } from "../lib/protocol/subjects.ts";
 import { type AgentNodeOptions, join, type Log, startNode, startUp, type Up } from "../lib/system.ts";
 import { asset, pageScript } from "../scripts/assets.ts";
 import { freePorts } from "./free_ports.ts";
+import { surroundings } from "./surroundings.ts";
 import { PROGRAM, spawnXtask } from "./xtask_process.ts";
 
 /** A node to be started. */
@@ -237,7 +238,6 @@ async function copyFolder(from: URL, to: string): Promise<void> {
 
 async function machine(spec: Required<Pick<NodeSpec, "id" | "slots" | "allow">> & NodeSpec, dir: string, log: Log) {
   const { id, slots, allow, labels = {} } = spec;
-  const env = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(XTASK_|NATS_)/.test(name));
   return {
     node: id,
     dir,
@@ -246,7 +246,7 @@ async function machine(spec: Required<Pick<NodeSpec, "id" | "slots" | "allow">> 
     slots,
     allow,
     known: { task: await asset("task") },
-    env: Object.fromEntries(env),
+    env: surroundings(),
     ...(spec.now === undefined ? {} : { now: spec.now }),
     log,
   };

@@ -1,6 +1,7 @@
 /** The version before this one, taken out of git, to be run beside it. */
 import { cacheFolder } from "../scripts/assets.ts";
 import { V8_FLAGS } from "../scripts/v8_flags.ts";
+import { surroundings } from "./surroundings.ts";
 import type { XtaskOptions } from "./xtask_process.ts";
 
 /** The last commit of the version before this one: nodes were clients alone. To be moved on with each version. */
@@ -33,11 +34,10 @@ export async function unpackPrevious(folder: string): Promise<Pick<XtaskOptions,
   await writer.write(archive);
   await writer.close();
   if (!(await tar.status).success) throw new Error("tar cannot unpack it");
-  const inherited = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(XTASK_|NATS_)/.test(name));
   return {
     program: [Deno.execPath(), "run", "-A", V8_FLAGS, `${folder}/main.ts`],
     env: {
-      ...Object.fromEntries(inherited),
+      ...surroundings(),
       // What it needs is pinned as it is here, and was fetched before the tests.
       XTASK_CACHE: cacheFolder(),
     },

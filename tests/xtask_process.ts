@@ -3,6 +3,7 @@ import { serverMark } from "../lib/nats/server.ts";
 import { endProcesses } from "../lib/os/processes.ts";
 import { asset, pageScript } from "../scripts/assets.ts";
 import { V8_FLAGS } from "../scripts/v8_flags.ts";
+import { surroundings } from "./surroundings.ts";
 import { until } from "./until.ts";
 
 /** Where a process runs. */
@@ -51,7 +52,7 @@ export async function spawnXtask(
   const child = new Deno.Command(command, {
     args: [...before, ...args],
     cwd,
-    env: { ...(program === undefined ? await surroundings() : {}), NO_COLOR: "1", XTASK_HOME: home, ...env },
+    env: { ...(program === undefined ? await supplied() : {}), NO_COLOR: "1", XTASK_HOME: home, ...env },
     clearEnv: true,
     stdin: "null",
     stdout: "piped",
@@ -109,11 +110,10 @@ export async function spawnXtask(
   };
 }
 
-/** This process's environment, without what would lead to another hub, and with what would be fetched. */
-async function surroundings(): Promise<Record<string, string>> {
-  const inherited = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(XTASK_|NATS_)/.test(name));
+/** Where tests run, with what would be fetched. */
+async function supplied(): Promise<Record<string, string>> {
   return {
-    ...Object.fromEntries(inherited),
+    ...surroundings(),
     XTASK_NATS_SERVER: await asset("nats-server"),
     XTASK_TASK: await asset("task"),
     XTASK_DATASTAR: await pageScript(),
