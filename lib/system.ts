@@ -156,19 +156,22 @@ export async function startUp(options: UpOptions, signal?: AbortSignal): Promise
   const rest: Started[] = [];
   for (const keys of others) rest.push(await begin(keys));
   alert = (message) => first.hub.alert("critical", message);
+  let agent: Agent | undefined;
   const { http, token } = stack.use(
     await startPage({
       ...options.http,
       projects: [first, ...rest],
       sessionsPath: `${folder}/sessions.json`,
-      unready: () =>
-        [first, ...rest].filter(({ hub }) => !hub.ready).map(({ project }) =>
+      unready: () => [
+        ...[first, ...rest].filter(({ hub }) => !hub.ready).map(({ project }) =>
           `the hub of project ${project} has no connection to its server, or is catching up`
         ),
+        // Whoever waits for this may ask for something there next.
+        ...(options.agent && agent === undefined ? [`this machine's node ${options.node} is starting`] : []),
+      ],
       log,
     }),
   );
-  let agent: Agent | undefined;
   if (options.agent) {
     const creds = await nodeCreds(`${home}/agent/${options.node}.creds`, own, options.node);
     agent = stack.use(

@@ -8,7 +8,7 @@ export interface HealthOptions {
   readonly version: string;
 }
 
-/** `/healthz`: the process lives. `/readyz`: the hub serves, or what keeps it from serving. */
+/** `/healthz`: the process lives. `/readyz`: what it serves can be used, or why not yet. */
 export function healthRoutes({ unready, version }: HealthOptions): Hono {
   return new Hono()
     .get("/healthz", (context) => context.json({ status: "ok", version }))
