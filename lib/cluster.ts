@@ -7,6 +7,7 @@ import { connectFleet } from "./client/fleet.ts";
 import type { Project } from "./http/projects.ts";
 import type { Http } from "./http/start.ts";
 import { type Hub, startHub } from "./hub/hub.ts";
+import { FINISH_MS } from "./hub/leader.ts";
 import { type Leading, nameOf, startLeading } from "./hub/leading.ts";
 import { parseAddresses } from "./nats/address.ts";
 import { type Bus, openBus } from "./nats/bus.ts";
@@ -105,6 +106,8 @@ export async function startCluster(options: ClusterOptions, signal?: AbortSignal
           maySend,
         }),
       );
+      let late: ReturnType<typeof setTimeout> | undefined;
+      owned.defer(() => clearTimeout(late));
       const hub = owned.use(
         await startHub({
           bus: own,
@@ -120,8 +123,8 @@ export async function startCluster(options: ClusterOptions, signal?: AbortSignal
       hubs.set(project, hub);
       owned.defer(() => {
         hubs.delete(project);
-        // It would wait for answers to questions that nobody is sent.
-        return maySend() ? undefined : own.connection.close();
+        // From when it may send nothing more it would wait for answers in vain.
+        late = setTimeout(() => void own.connection.close(), maySend() ? FINISH_MS : 0);
       });
       return owned.move();
     };

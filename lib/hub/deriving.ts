@@ -29,6 +29,8 @@ const LOOK_MS = 2_000;
 /**
  * What is known after another look, and whether the stream is to be given another leader now.
  *
+ * @param lacks Whether it is known to lack something that the stream has which it derives from
+ *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
@@ -43,39 +45,60 @@ export function looked(
   before: Derived | undefined,
   { leader, silentMs }: StreamLeader,
   at: number,
+  lacks = false,
 ): { readonly known: Derived; readonly move: boolean } {
   const since = before?.leader === leader ? before.heardAt : at;
   const heardAt = silentMs === undefined ? since : at - silentMs;
   const movedAt = before?.movedAt;
-  const move = at - heardAt > SILENT_MS && (movedAt === undefined || at - movedAt > AGAIN_MS);
+  const move = (lacks || at - heardAt > SILENT_MS) && (movedAt === undefined || at - movedAt > AGAIN_MS);
   if (move) return { known: { leader, heardAt, movedAt: at }, move };
   return { known: { leader, heardAt, ...(movedAt === undefined ? {} : { movedAt }) }, move };
 }
 
+/** Looking after the streams that derive. */
+export interface Deriving {
+  /** The stream is known to lack something: it is looked at now. */
+  lacks(stream: string): void;
+  /** Resolves after the signal. */
+  readonly ended: Promise<void>;
+}
+
 /** Looks after them until the signal. */
-export async function keepDeriving(
+export function keepDeriving(
   { bus, log }: { readonly bus: Bus; readonly log: (level: "info", message: string) => void },
   signal: AbortSignal,
-): Promise<void> {
+): Deriving {
   const streams = Object.keys(derivations("")).map((kind) => STREAM[kind as keyof ReturnType<typeof derivations>]);
   const known = new Map<string, Derived>();
-  for (;;) {
-    await pause(LOOK_MS, signal);
-    if (signal.aborted) return;
-    try {
-      // Where the stream that they derive from has no leader, another one for them is of no use.
-      if (await leaderOf(bus, STREAM.up) === undefined) continue;
-      for (const stream of streams) {
-        const found = await leaderOf(bus, stream);
-        if (found === undefined) continue;
-        const { known: next, move } = looked(known.get(stream), found, performance.now());
-        known.set(stream, next);
-        if (!move) continue;
-        log("info", `${stream} has not heard of ${STREAM.up} for a while: another server is to lead it`);
-        await changeLeader(bus, stream);
-      }
-    } catch {
-      // Servers that elect a leader do not answer. It is looked at again.
+  const lacking = new Set<string>();
+  let wake = new AbortController();
+  const look = async () => {
+    // Where the stream that they derive from has no leader, another one for them is of no use.
+    if (await leaderOf(bus, STREAM.up) === undefined) return;
+    for (const stream of streams) {
+      const found = await leaderOf(bus, stream);
+      if (found === undefined) continue;
+      const { known: next, move } = looked(known.get(stream), found, performance.now(), lacking.delete(stream));
+      known.set(stream, next);
+      if (!move) continue;
+      log("info", `${stream} has not heard of ${STREAM.up} for a while: another server is to lead it`);
+      await changeLeader(bus, stream);
     }
-  }
+  };
+  const ended = (async () => {
+    for (;;) {
+      wake = new AbortController();
+      await pause(LOOK_MS, AbortSignal.any([signal, wake.signal]));
+      if (signal.aborted) return;
+      // Servers that elect a leader do not answer. It is looked at again.
+      await look().catch(() => {});
+    }
+  })();
+  return {
+    lacks(stream) {
+      lacking.add(stream);
+      wake.abort();
+    },
+    ended,
+  };
 }

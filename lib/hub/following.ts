@@ -17,8 +17,10 @@ import type { Placements } from "./placement/placements.ts";
 /** Events read back at the start; the records of older commands stay in their bucket. */
 const REPLAYED_MAX = 20_000;
 const RESUME_MS = 500;
-/** A server that has started derives within moments; in a cluster it can take some seconds. */
+/** A server that has started derives within moments; in a cluster it can take some seconds… */
 const DERIVED_MS = 20_000;
+/** …but nothing comes for this long only where a server has to be told. */
+const LAGS_MS = 2_000;
 
 /** What following needs. */
 export interface Following {
@@ -29,6 +31,8 @@ export interface Following {
   readonly records: Bucket<CommandRecord>;
   readonly alarm: Pick<Alarm, "hear" | "told">;
   readonly placements: Pick<Placements, "hear">;
+  /** Hears that the stream lacks what was told, and that nothing comes of it. */
+  readonly onLag?: (() => void) | undefined;
 }
 
 /**
@@ -37,7 +41,7 @@ export interface Following {
  * @param onCaughtUp Hears once that all is known that had been told before
  */
 export async function follow(
-  { bus, project, commands, records, alarm, placements, log }: Following,
+  { bus, project, commands, records, alarm, placements, onLag, log }: Following,
   signal: AbortSignal,
   onCaughtUp: () => void,
 ): Promise<void> {
@@ -51,12 +55,18 @@ export async function follow(
   // The stream may lack, for moments, what was stored in the one that it derives from before a server died.
   const atItsEnd = (derived: number) => {
     if (derived >= reported) return isCaughtUp();
-    overdue ??= pause(DERIVED_MS, signal).then(() => {
-      if (!caughtUp && !signal.aborted) {
-        log("warn", `${STREAM.events} lacks events of ${STREAM.up}: the hub begins without`);
-      }
-      isCaughtUp();
-    });
+    overdue ??= waitForIt();
+  };
+  const waitForIt = async () => {
+    const until = performance.now() + DERIVED_MS;
+    const isAwaited = () => !caughtUp && !signal.aborted;
+    while (isAwaited() && performance.now() < until) {
+      const before = from;
+      await pause(LAGS_MS, signal);
+      if (isAwaited() && from === before) onLag?.();
+    }
+    if (isAwaited()) log("warn", `${STREAM.events} lacks events of ${STREAM.up}: the hub begins without`);
+    isCaughtUp();
   };
   const raise = (event: Event, { author, sequence, at }: { author: string; sequence: number; at: number }) => {
     // What has a key comes from the alarm itself.

@@ -3,7 +3,7 @@ import { createInvitation, Invitation } from "../auth/invite.ts";
 import type { ProjectKeys } from "../auth/keyring.ts";
 import { type Bucket, openBucket } from "../nats/bucket.ts";
 import type { Bus, Incoming } from "../nats/bus.ts";
-import { ensureStreams } from "../nats/streams.ts";
+import { ensureStreams, STREAM } from "../nats/streams.ts";
 import { publishStored } from "../nats/uplink.ts";
 import { diskOf } from "../os/disk.ts";
 import { pause } from "../os/pause.ts";
@@ -155,19 +155,24 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     log("info", `${type === "node_joined" ? "joined" : "left"}: ${node} (${reason})`);
     await teller.tell(type === "node_left" ? { type, at, node, reason } : { type, at, node }).tried;
   };
-  /** Nodes whose views are still to be kept: later than what is told of them, so that a hub that dies in between tells it again. */
+  /** Nodes whose views are still to be kept. */
   const unsaved = new Set<string>();
-  const save = async (id: string) => {
-    const view = fleet.get(id);
-    if (view === undefined) return;
-    unsaved.add(id);
-    if (teller.waits) return;
-    await nodes.put(id, view);
-    if (fleet.get(id) === view) unsaved.delete(id);
+  /** Later than what is told of them, so that a hub that dies in between tells it again. */
+  const saveViews = async () => {
+    if (teller.waits || !bus.up) return;
+    await Promise.all([...unsaved].map(async (id) => {
+      const view = fleet.get(id);
+      if (view !== undefined) await nodes.put(id, view);
+      if (fleet.get(id) === view) unsaved.delete(id);
+    }));
   };
-  const register = async (record: NodeRecord) => {
-    await told(fleet.registered(record, now()));
-    await save(record.id);
+  const register = (record: NodeRecord) => {
+    unsaved.add(record.id);
+    return told(fleet.registered(record, now()));
+  };
+  const lose = (id: string) => {
+    unsaved.add(id);
+    return told(fleet.lost(id, now()));
   };
   const ask = async (id: string) => {
     const answer = await bus.request(statusSubject(id), "", { timeoutMs: ASK_MS });
@@ -176,23 +181,16 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 
   const hear = async (message: Incoming) => {
     const node = lastToken(message.header("Nats-Subject") ?? "");
-    if (message.header("Nats-Marker-Reason") !== undefined) {
-      await told(fleet.lost(node, now()));
-      await save(node);
-      return;
-    }
+    if (message.header("Nats-Marker-Reason") !== undefined) return void lose(node);
     const heartbeat = parseJson(Heartbeat, message.text(), "heartbeat");
     // The server let only the node itself publish on its subject; what it says inside is its own word.
     if (heartbeat.id !== node) return;
     const { at, running, state } = heartbeat;
     const beat = fleet.beat(heartbeat, now());
-    const telling = told(beat?.change);
+    void told(beat?.change);
     alarm.hear(node, state === "offline" ? { type: "stopped" } : { type: "heard", at: Date.parse(at), running });
     if (beat === undefined) await register(await ask(node));
-    else if (beat.change !== undefined) {
-      await telling;
-      await save(node);
-    }
+    else if (beat.change !== undefined) unsaved.add(node);
     if (!takesCommands(state)) return;
     queue.nodeIsThere(node);
     const view = fleet.get(node);
@@ -219,8 +217,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 
   stack.use(hearMetrics(bus, alarm, (message) => log("warn", message)));
 
+  const deriving = replicas > 1 ? keepDeriving({ bus, log }, stop.signal) : undefined;
+  const onLag = () => deriving?.lacks(STREAM.events);
   const following = follow(
-    { bus, project: keys.project, commands, records, alarm, placements, log },
+    { bus, project: keys.project, commands, records, alarm, placements, onLag, log },
     stop.signal,
     () => {
       ready = true;
@@ -234,7 +234,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       await pause(WRITE_MS, stop.signal);
       try {
         await writeChanged(commands, records);
-        if (bus.up) await Promise.all([...unsaved].map(save));
+        await saveViews();
         troubled = false;
       } catch (error) {
         if (!troubled) log("warn", `records wait to be written: ${(error as Error).message}`);
@@ -242,8 +242,6 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       }
     }
   })();
-
-  const deriving = replicas > 1 ? keepDeriving({ bus, log }, stop.signal) : undefined;
 
   let troubles: Trouble[] = [];
   const disk = diskOf(options.store === undefined ? [] : [options.store]);
@@ -282,10 +280,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   await bus.flush();
 
   // Nodes that changed while no hub listened, and those that are gone since.
-  await refresh(bus, fleet, async (message) => {
+  await refresh(bus, fleet, (message) => {
     try {
       const record = parseJson(NodeRecord, message.text(), "node record");
-      await register(record);
+      void register(record);
       return record.id;
     } catch (error) {
       log("warn", `discover: ${(error as Error).message}`);
@@ -293,8 +291,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   });
   for (const { id, state, seenAt } of fleet.nodes) {
     if (state === "offline" || now() - Date.parse(seenAt) < ASK_MS * 2) continue;
-    await told(fleet.lost(id, now()));
-    await save(id);
+    void lose(id);
   }
   refreshed = true;
   if (ready) alarm.begin();
@@ -316,7 +313,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     async [Symbol.asyncDispose]() {
       stop.abort();
       await owned[Symbol.asyncDispose]();
-      await Promise.all([following, writing, ticking, deriving]);
+      await Promise.all([following, writing, ticking, deriving?.ended]);
     },
   };
 }
@@ -339,13 +336,13 @@ async function assertSole(bus: Bus, { id, instance }: NodeRecord): Promise<void>
 async function refresh(
   bus: Bus,
   fleet: Fleet,
-  hear: (message: Incoming) => Promise<string | undefined>,
+  hear: (message: Incoming) => string | undefined,
 ): Promise<void> {
   const expected = new Set(fleet.nodes.filter(({ state }) => state !== "offline").map(({ id }) => id));
   const enough = new AbortController();
   if (expected.size === 0) enough.abort();
   for await (const message of bus.gather(DISCOVER, "", AbortSignal.any([enough.signal, AbortSignal.timeout(ASK_MS)]))) {
-    const id = await hear(message);
+    const id = hear(message);
     if (id !== undefined && expected.delete(id) && expected.size === 0) enough.abort();
   }
 }

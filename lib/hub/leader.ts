@@ -20,6 +20,8 @@ export const READ_MS = 500;
 export const RETRY_MS = 250;
 /** A hub that could not be started leaves it to another one for this long. */
 export const REST_MS = 3_000;
+/** Told to stop, a hub may finish for this long what it does. It needs no further write of the key for that. */
+export const FINISH_MS = 2_000;
 
 /** What one process knows. Times are of its own clock, which only goes forward. */
 export interface LeaderState {
@@ -41,6 +43,8 @@ export interface LeaderState {
   /** How many it has begun. */
   readonly begun: number;
   readonly leaving: "no" | "yes" | "gone";
+  /** Once it is leaving: its hub may write no longer than that. */
+  readonly finish: number;
 }
 
 /** What happens to a process. */
@@ -79,6 +83,7 @@ export function newLeader(self: string): LeaderState {
     hub: "off",
     begun: 0,
     leaving: "no",
+    finish: Infinity,
   };
 }
 
@@ -119,8 +124,9 @@ function learn(state: LeaderState, event: LeaderEvent, now: number): LeaderState
     }
     case "refused": {
       const { seen } = state;
-      // Unless it was an own write before whose fate was not known, somebody else has the key.
-      const others = state.doubt || seen === undefined ? {} : { seen: { ...seen, holder: undefined } };
+      // Unless it was an own write before whose fate was not known, somebody else has the key. What it gave back it has not.
+      const own = state.doubt && asking?.what !== "release";
+      const others = own || seen === undefined ? {} : { seen: { ...seen, holder: undefined } };
       return { ...rest, ...others, doubt: true, next: now };
     }
     case "failed":
@@ -130,7 +136,7 @@ function learn(state: LeaderState, event: LeaderEvent, now: number): LeaderState
       return { ...state, hub: "off", rest: event.failed ? now + REST_MS : state.rest };
     }
     case "leave":
-      return { ...state, leaving: state.leaving === "no" ? "yes" : state.leaving };
+      return state.leaving === "no" ? { ...state, leaving: "yes", finish: now + FINISH_MS } : state;
     default:
       return event satisfies never;
   }
@@ -149,17 +155,14 @@ function act(state: LeaderState, now: number): ReturnType<typeof decide> {
     state: { ...state, ...change, asking: { what, at: now } },
     effects: [effect],
   });
-  if (hub === "off" && (leaving === "yes" || resting)) {
-    const last = leaving === "yes" ? { leaving: "gone" as const } : {};
-    // Sure or not: where another one has it, this is refused.
-    if (seen?.holder === self) {
-      const released = ask("release", { type: "release", revision: seen.revision }, { until: -Infinity, ...last });
-      return leaving === "yes" ? { ...released, effects: [...released.effects, { type: "gone" }] } : released;
+  const leaves = leaving === "yes" && (hub === "off" || now >= state.finish);
+  if (leaves || hub === "off" && resting) {
+    // What the servers do not take just now is said again, but not for ever.
+    if (seen?.holder === self && !(leaves && now >= state.finish + FINISH_MS)) {
+      const release = { type: "release", revision: seen.revision } as const;
+      return now < state.next ? nothing : ask("release", release, { until: -Infinity });
     }
-    if (leaving === "yes" && seen?.holder !== self) {
-      return { state: { ...state, ...last }, effects: [{ type: "gone" }] };
-    }
-    return nothing;
+    return leaves ? { state: { ...state, until: -Infinity, leaving: "gone" }, effects: [{ type: "gone" }] } : nothing;
   }
   const look = () => now < state.next ? nothing : ask("read", { type: "read" });
   if (seen === undefined || doubt) return look();
@@ -170,9 +173,7 @@ function act(state: LeaderState, now: number): ReturnType<typeof decide> {
       const begun = state.begun + 1;
       return { state: { ...state, hub: "on", begun }, effects: [{ type: "begin", begun }] };
     }
-    // One that ends for having lost the key writes it no more; one that is told to stop may finish what it does.
-    const renews = hub === "on" || leaving === "yes" && leads(state, now);
-    return renews && now >= until - LEADS_MS + RENEW_MS ? write() : nothing;
+    return hub === "on" && now >= until - LEADS_MS + RENEW_MS ? write() : nothing;
   }
   if (hub !== "off") return nothing;
   const free = seen.holder === undefined || now - seen.at >= TERM_MS;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import {
   decide,
+  FINISH_MS,
   type LeaderEffect,
   type LeaderEvent,
   type LeaderState,
@@ -11,6 +12,7 @@ import {
   READ_MS,
   RENEW_MS,
   REST_MS,
+  RETRY_MS,
   TERM_MS,
 } from "./leader.ts";
 
@@ -98,13 +100,44 @@ Deno.test("a hub goes on where the key was its own all the while, and ends where
 Deno.test("told to stop, it ends its hub while it still leads, then gives the key back", () => {
   const leaving = through(leading(), [1_000, { type: "leave" }]);
   assert.deepEqual(leaving.effects, [{ type: "end" }]);
-  const renewing = through(leaving.state, [RENEW_MS, tick]);
-  assert.deepEqual(renewing.effects, [{ type: "write", revision: 1 }], "while the hub finishes what it does");
-  const gone = through(renewing.state, [1_600, written(2)], [1_700, { type: "ended", begun: 1, failed: false }]);
-  assert.deepEqual(gone.effects, [{ type: "release", revision: 2 }, { type: "gone" }]);
-  assert.ok(!leads(gone.state, 1_700));
+  const finishing = through(leaving.state, [RENEW_MS, tick]);
+  assert.deepEqual(finishing.effects, []);
+  assert.ok(leads(finishing.state, RENEW_MS), "while the hub finishes what it does");
+  const released = through(finishing.state, [1_700, { type: "ended", begun: 1, failed: false }]);
+  assert.deepEqual(released.effects, [{ type: "release", revision: 1 }]);
+  assert.ok(!leads(released.state, 1_700));
+  assert.deepEqual(through(released.state, [1_720, written(2)]).effects, [{ type: "gone" }]);
   const waiting = through(newLeader("b"), [0, tick], [5, read(7, "a")], [6, { type: "leave" }]);
   assert.deepEqual(waiting.effects, [{ type: "gone" }]);
+});
+
+Deno.test("a hub that does not end in time when told to stop writes no more, and holds nobody up", () => {
+  const renewed = through(leading(), [RENEW_MS, tick], [RENEW_MS + 20, written(2)]).state;
+  const leaving = through(renewed, [2_900, { type: "leave" }], [2_950, { type: "leave" }]).state;
+  const late = 2_900 + FINISH_MS;
+  const finishing = through(leaving, [late - 1, tick]);
+  assert.deepEqual(finishing.effects, []);
+  assert.ok(leads(finishing.state, late - 1), "it needs no write of the key until then");
+  const released = through(finishing.state, [late, tick]);
+  assert.deepEqual(released.effects, [{ type: "release", revision: 2 }]);
+  assert.ok(!leads(released.state, late));
+  const gone = through(released.state, [late + 20, written(3)]);
+  assert.deepEqual(gone.effects, [{ type: "gone" }]);
+  assert.deepEqual(through(gone.state, [9_000, { type: "ended", begun: 1, failed: false }]).effects, []);
+  assert.ok(FINISH_MS < LEADS_MS - RENEW_MS);
+});
+
+Deno.test("a key that the servers do not take back just now is given back again, for a while", () => {
+  const ended: LeaderEvent = { type: "ended", begun: 1, failed: false };
+  const released = through(leading(), [1_000, { type: "leave" }], [1_100, ended]);
+  const failed = through(released.state, [1_110, { type: "failed" }]);
+  assert.deepEqual(failed.effects, [], "not at once: they refuse what they are asked while they elect");
+  const again = through(failed.state, [1_110 + RETRY_MS, tick]);
+  assert.deepEqual(again.effects, [{ type: "release", revision: 1 }]);
+  const given = through(again.state, [1_400, { type: "refused" }]);
+  assert.deepEqual(given.effects, [{ type: "gone" }], "it was taken the first time, or another one has the key");
+  const never = through(again.state, [1_400, { type: "failed" }], [1_000 + 2 * FINISH_MS, tick]);
+  assert.deepEqual(never.effects, [{ type: "gone" }]);
 });
 
 Deno.test("a hub that cannot be started leaves the key to another one for a while", () => {
@@ -172,7 +205,8 @@ function run({ clocks, lags, stalls, leave }: typeof world extends fc.Arbitrary<
     if (effect.type === "begin" || effect.type === "gone") return;
     const { begun, self } = process.state;
     if (effect.type === "end") {
-      return later(Math.min(chance(), 3_000), () => tell({ type: "ended", begun, failed: false }));
+      const ms = process.state.leaving === "no" ? Math.min(chance(), 3_000) : chance();
+      return later(ms, () => tell({ type: "ended", begun, failed: false }));
     }
     const [there, back] = [chance(), chance()];
     let known = false;

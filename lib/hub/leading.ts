@@ -63,6 +63,7 @@ class Participant implements Leading {
   #leader: HubProcess | undefined;
   #told: string | undefined;
   #hub: Promise<AsyncDisposable | undefined> = Promise.resolve(undefined);
+  #ending: Promise<void> = Promise.resolve();
   #running = false;
   #paused = false;
   #asked: Promise<void> = Promise.resolve();
@@ -94,8 +95,9 @@ class Participant implements Leading {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#on({ type: "leave" });
     await this.#gone.promise;
-    await this.#asked;
     clearInterval(this.#timer);
+    await this.#asked;
+    await this.#ending;
   }
 
   #on(event: LeaderEvent): void {
@@ -125,7 +127,7 @@ class Participant implements Leading {
         this.#hub = this.#begin(effect.begun);
         return;
       case "end":
-        void this.#end(this.#state.begun);
+        this.#ending = this.#end(this.#state.begun);
         return;
       case "gone":
         this.#gone.resolve();

@@ -20,6 +20,7 @@ import { nkeyFromSeed } from "../auth/nkey.ts";
 import { XtaskError } from "../protocol/error.ts";
 import { isId } from "../protocol/id.ts";
 import { parseAddresses } from "./address.ts";
+import { askingAgain } from "./ask_again.ts";
 import { natsError } from "./error.ts";
 import type { TlsOptions } from "./link.ts";
 import { DenoTransport } from "./transport.ts";
@@ -78,6 +79,7 @@ export async function connect(options: ConnectOptions): Promise<NatsConnection> 
   const dialer = new Dialer(connection.options, connection);
   if (options.maySend !== undefined) dialer.maySend = options.maySend;
   connection.protocol = dialer;
+  connection.request = askingAgain(connection.request.bind(connection));
 
   let closing: Promise<void> | undefined;
   const abort = () => {

@@ -63,8 +63,13 @@ function jetStreamError(error: unknown): XtaskError | undefined {
   if (NO_PEERS.includes(code as number)) {
     return about("unavailable", "it takes as many servers with JetStream in one cluster as there are to be copies");
   }
-  if (NO_JETSTREAM.includes(code as number) || error.name === "JetStreamNotEnabled") {
-    return about("unavailable", "enable JetStream in the server's configuration, and for the account");
+  if (NO_JETSTREAM.includes(code as number)) return about("unavailable", ENABLE);
+  // The library takes it for that where nobody answers, as well.
+  if (error.name === "JetStreamNotEnabled") {
+    return new XtaskError("unavailable", "JetStream does not answer just now", {
+      details: ["servers of a cluster choose another leader within moments", `where it lasts: ${ENABLE}`],
+      cause: error,
+    });
   }
   if (error.name.endsWith("NotFoundError") || status === 404 || code === 404) return about("not_found");
   if (status === 503 || code === 503) return about("unavailable");
@@ -79,3 +84,4 @@ const NO_ROOM = [10047, 10028, 10002];
 const NO_PEERS = [10074, 10005];
 /** Those for no JetStream: of the server, and of the account. */
 const NO_JETSTREAM = [10076, 10039];
+const ENABLE = "enable JetStream in the server's configuration, and for the account";

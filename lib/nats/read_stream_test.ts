@@ -76,3 +76,24 @@ Deno.test("reading what is there ends, also where it goes before it comes", asyn
   for await (const message of readStream(emptied, "S", { subjects: ["s.>"], from: "first" })) read.push(message);
   assert.deepEqual(read, []);
 });
+
+Deno.test("reading begins anew at once where a server of a cluster does not know of the new consumer yet", async () => {
+  await using server = await startTestServer({ jetstream: { store_dir: "$DIR/store" } });
+  await using bus = await openBus({ servers: server.url });
+  const { streams } = await jetstreamManager(bus.connection);
+  await streams.add({ name: "S", subjects: ["s.>"] });
+  await publishStored(bus, { subject: "s.a", headers: {}, payload: new TextEncoder().encode("1") });
+  let asked = 0;
+  // The server answers what is asked of nobody, which the library takes up after ten seconds.
+  const connection = replaced(bus.connection, "publish", (subject, ...more) => {
+    const unknown = subject.startsWith("$JS.API.CONSUMER.MSG.NEXT") && ++asked === 1;
+    bus.connection.publish(unknown ? "nobody.here" : subject, ...more);
+  });
+  const read: string[] = [];
+  const reading = readStream(replaced(bus, "connection", connection), "S", { subjects: ["s.>"], from: "first" });
+  const begun = performance.now();
+  for await (const { data } of reading) read.push(new TextDecoder().decode(data));
+  assert.deepEqual(read, ["1"]);
+  assert.ok(performance.now() - begun < 8_000, "at once");
+  assert.equal(asked, 2);
+});

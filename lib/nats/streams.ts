@@ -16,6 +16,7 @@ import {
 import { HERE_MS, NOTE_BYTES_MAX, NOTES_KEPT_MAX, PRESENCE_MS } from "../protocol/limits.ts";
 import { derivations, HEARTBEAT_ANY, HEARTBEATS, hereOf, notesOf, UP_ANY } from "../protocol/subjects.ts";
 import { XtaskError } from "../protocol/error.ts";
+import { pause } from "../os/pause.ts";
 import type { Bus } from "./bus.ts";
 import { natsError } from "./connect.ts";
 
@@ -189,6 +190,8 @@ export interface ReadOptions {
   readonly signal?: AbortSignal;
 }
 
+const AGAIN_MS = 100;
+
 /**
  * The messages of a stream, in order and without gaps: after a lost connection reading goes on where it stood.
  *
@@ -210,11 +213,16 @@ export async function* readStream(bus: Bus, stream: string, options: ReadOptions
     // What was to come, and went meanwhile, never comes: a server that says nothing else has nothing more.
     if (!follow) void untilIdle(messages).then(stop);
     let lost = false;
+    const lose = () => {
+      lost = true;
+      stop();
+    };
     void (async () => {
-      for await (const _down of bus.changes(read.signal)) {
-        lost = true;
-        return stop();
-      }
+      for await (const _down of bus.changes(read.signal)) return lose();
+    })();
+    void (async () => {
+      // Servers of a cluster learn of a new consumer one after the other: the one that was asked may not know of it yet.
+      for await (const { type } of messages.status()) if (type === "no_responders") return lose();
     })();
     try {
       for await (const message of messages) {
@@ -233,7 +241,8 @@ export async function* readStream(bus: Bus, stream: string, options: ReadOptions
       if (!lost) await deleted;
     }
     if (!lost) return;
-    // The library takes up a consumer of its own again, but may then wait for what nobody was asked for, for ten seconds.
+    // The library takes up a consumer of its own again, but may then wait for what nobody was asked for, until heartbeats fail.
+    await pause(AGAIN_MS, signal);
     await bus.whenUp(signal ?? new AbortController().signal).catch((error) => {
       if (!signal?.aborted) throw error;
     });
@@ -262,7 +271,8 @@ async function beginReading(
       await consumer.delete();
       return undefined;
     }
-    const messages = await consumer.consume({ max_messages: 500, idle_heartbeat: 5_000 });
+    // Where two are missing the library begins anew: the server that had the consumer may have died, and ours did not.
+    const messages = await consumer.consume({ max_messages: 500, idle_heartbeat: follow ? 1_000 : 5_000 });
     return { consumer, messages, delivered: delivered.stream_seq };
   } catch (error) {
     throw natsError(error);
