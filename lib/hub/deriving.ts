@@ -39,6 +39,10 @@ const LOOK_MS = 2_000;
  * const first = looked(undefined, { leader: "a", silentMs: 800 }, 10_000);
  * assert.deepEqual(first, { known: { leader: "a", heardAt: 9_200 }, move: false });
  * assert.ok(looked(first.known, { leader: "a", silentMs: 5_800 }, 15_000).move);
+ *
+ * const lacking = looked(first.known, { leader: "a", silentMs: 800 }, 11_000, true);
+ * assert.ok(lacking.move);
+ * assert.ok(!looked(lacking.known, { leader: "b", silentMs: 800 }, 13_000, true).move, "it was moved just now");
  * ```
  */
 export function looked(

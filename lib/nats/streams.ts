@@ -13,10 +13,10 @@ import {
   type StoredMsg,
   type StreamConfig,
 } from "@nats-io/jetstream";
+import { pause } from "../os/pause.ts";
 import { HERE_MS, NOTE_BYTES_MAX, NOTES_KEPT_MAX, PRESENCE_MS } from "../protocol/limits.ts";
 import { derivations, HEARTBEAT_ANY, HEARTBEATS, hereOf, notesOf, UP_ANY } from "../protocol/subjects.ts";
 import { XtaskError } from "../protocol/error.ts";
-import { pause } from "../os/pause.ts";
 import type { Bus } from "./bus.ts";
 import { natsError } from "./connect.ts";
 
@@ -190,6 +190,7 @@ export interface ReadOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Reading that broke off rests this long before it begins anew. */
 const AGAIN_MS = 100;
 
 /**
